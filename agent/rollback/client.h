@@ -1,0 +1,44 @@
+#pragma once
+
+#include <uv.h>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+#include "schema/messages.h"
+
+namespace serin::agent {
+
+/// Asks the root helper over its SOCK_SEQPACKET unix socket: one request and one reply per connection. Asynchronous on
+/// the loop, at most 2 s, one outstanding request per call (calls may overlap).
+class HelperClient {
+ public:
+  using Answer = std::function<void(Result<HelperReply>)>;
+  HelperClient(uv_loop_t* loop, std::filesystem::path socket);
+  ~HelperClient();  ///< outstanding calls are dropped unanswered
+  void call(const HelperRequest& request, Answer answer);
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+/// Carries a signed command to the helper and reports what becomes of it: every new step once, as a rollback_step event
+/// (step, reason, command, deploy, version = target), polling `status` at most 5 times a second while in progress, also
+/// after a restart of agent or helper (it asks once per service at start).
+class CommandRelay {
+ public:
+  using Emit = std::function<void(Event)>;  ///< service, kind, step … filled; identity is the uplink's
+  CommandRelay(uv_loop_t* loop, HelperClient& helper, std::vector<std::string> services, std::string host, Emit emit);
+  ~CommandRelay();
+  void deliver(const std::string& service, Bytes signed_command);
+  /// True while the helper works on this service: a process end is then expected.
+  [[nodiscard]] bool acting(const std::string& service) const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace serin::agent

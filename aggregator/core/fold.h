@@ -1,0 +1,65 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "aggregator/core/effects.h"
+#include "aggregator/core/view.h"
+#include "schema/policy.h"
+
+namespace serin::core {
+
+/// The brain: a pure state machine. No clock, thread, socket, file or random source; the same inputs give the same
+/// effects, whoever folds them and whenever. Time is the largest stored time seen.
+///
+/// Restart: adopt() every Decision of SERIN_AUDIT in its order, then step() SERIN_INPUT from its beginning. What the
+/// audit holds is a fact: the fold takes it over at its time and never re-decides it. Effects of the replay that the
+/// audit already holds are recognised by their effect id; pending_commands() then says which commands still have no
+/// report.
+///
+/// Not thread-safe; one owner.
+class Fold {
+ public:
+  explicit Fold(PolicySet initial);
+  ~Fold();
+  Fold(Fold&&) noexcept;
+
+  void adopt(const Decision& recorded);
+  std::vector<Effect> step(const Input& input);
+
+  /// Commands given and neither finished, failed nor superseded, newest revision each.
+  [[nodiscard]] std::vector<CommandOrder> pending_commands() const;
+  /// Services that are being watched now (for renewing attention).
+  [[nodiscard]] std::vector<AttentionOrder> attention() const;
+
+  [[nodiscard]] int64_t now_us() const;
+  [[nodiscard]] uint64_t last_sequence() const;
+  [[nodiscard]] const PolicySet& policies() const;
+
+  [[nodiscard]] std::vector<ServiceView> services() const;
+  [[nodiscard]] std::vector<HostView> hosts(std::string_view service = {}) const;  ///< all services when empty
+  [[nodiscard]] std::vector<DeployView> deploys() const;  ///< newest first, without metrics' series
+  [[nodiscard]] std::optional<DeployView> deploy(std::string_view id) const;
+
+  enum class Gate { go, stop, not_yet };
+  struct GateAnswer {
+    Gate gate = Gate::not_yet;
+    std::string text;
+  };
+  /// May this version go to that stage (index into the policy's stages) now?
+  [[nodiscard]] GateAnswer gate(std::string_view service, std::string_view version, size_t stage) const;
+
+  struct Counters {
+    uint64_t samples = 0, events = 0, controls = 0;
+    uint64_t gaps = 0, repeats = 0, late = 0, refused = 0, skewed = 0, unknown_version = 0;
+  };
+  [[nodiscard]] Counters counters() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace serin::core

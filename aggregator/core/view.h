@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "schema/messages.h"
+
+// What the fold shows of itself: plain values for API, CLI, page and replay. Times are canonical µs; 0 = never.
+
+namespace serin::core {
+
+enum class DeployState {
+  watching, rolling_back, rolled_back, recovered, not_the_cause, passed, inconclusive, frozen, held, withdrawn,
+  superseded, rollback_failed,
+};
+std::string_view name(DeployState);
+
+struct HostView {
+  std::string host, service;
+  std::string version, selected, generation;
+  Phase phase = Phase::serving;
+  int64_t last_heard_us = 0;
+  uint32_t interval_us = 0;
+  bool silent = false, conflict = false, gone = false;  ///< gone: said farewell
+  uint64_t samples = 0;
+  uint64_t gaps = 0;      ///< messages that were sent and never arrived (sequence numbers)
+  uint64_t repeats = 0;   ///< the same (incarnation, service, sequence) again: dropped
+  uint64_t late = 0;      ///< after their step had closed: counted for harm, not for evidence
+  uint64_t refused = 0;   ///< age below 0 or above 1 h
+  uint64_t skewed = 0;    ///< interval end clamped by more than 2 s
+  std::string deploy;     ///< the open deploy it takes part in as canary, or empty
+  std::vector<Absent> absent;
+};
+
+struct ServiceView {
+  std::string name;
+  std::vector<std::string> settled, condemned;
+  size_t hosts = 0;
+  std::vector<std::pair<std::string, size_t>> versions;  ///< version -> hosts running it
+  std::vector<std::string> open_deploys;
+};
+
+struct EvidencePoint {
+  int64_t at_us = 0;
+  double log_evidence = 0, threshold = 0;
+  std::optional<double> canary, baseline;  ///< rates of that step
+};
+
+/// One metric of one deploy, for the pool (host empty) or one canary host.
+struct MetricView {
+  std::string metric, host;
+  std::string process;                       ///< the e-process nearest to its threshold
+  std::optional<double> canary, baseline;    ///< rates since the start of the watch
+  std::optional<double> effect, effect_low, effect_high;  ///< ratio and its 95 % confidence sequence
+  double log_evidence = 0, threshold = 0;    ///< natural logs
+  std::optional<double> visible_effect;      ///< smallest ratio that would have been seen by now
+  std::optional<double> seconds_to_must_see;  ///< until the policy's must_see would be seen; 0 = already
+  std::string text;
+  std::vector<EvidencePoint> series;         ///< at most 600 newest
+};
+
+struct TimelineEntry {
+  int64_t at_us = 0;
+  std::string kind;  ///< detected, first_bad_request, decided, commanded, accepted … verified, recovered, act, note
+  std::string host;
+  std::string text;
+};
+
+struct CanaryHostView {
+  std::string host, from;  ///< from: the version it came from
+  int64_t joined_us = 0;
+  std::string target;
+  std::string step;        ///< last rollback step reported, or empty
+  std::string reason;
+  int64_t commanded_us = 0, restored_us = 0, verified_us = 0;
+  bool left = false;
+};
+
+struct DeployView {
+  std::string id, service, version, previous;
+  uint32_t attempt = 1;
+  DeployState state = DeployState::watching;
+  std::string verdict;               ///< rollback, pass, inconclusive or empty
+  int64_t opened_us = 0, window_ends_us = 0, decided_us = 0, ended_us = 0;
+  int64_t first_bad_us = 0;          ///< end of the first interval with an error on a canary host; 0 = none
+  bool same_name = false, irreversible = false, held = false, incomplete = false;
+  Reason reason;
+  std::vector<CanaryHostView> hosts;
+  std::vector<std::string> baseline_hosts;
+  std::vector<MetricView> metrics;
+  std::vector<TimelineEntry> timeline;
+  uint64_t canary_requests = 0, canary_errors = 0;
+  uint64_t requests_harmed = 0;      ///< server errors on canary hosts from the first bad second to restored
+};
+
+}  // namespace serin::core

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/error.h"
+
+namespace serin {
+
+/// One file of services.d: what is watched and what may be done about it. Agent and root helper read the same
+/// file through this one parser. Relative paths are errors.
+struct ServiceFile {
+  struct ByUnit { std::vector<std::string> units; };
+  struct ByPidFile { std::filesystem::path path; };
+  struct ByExe { std::filesystem::path path; };
+  std::string name;  ///< base name of the file without .toml
+  std::variant<ByUnit, ByPidFile, ByExe> process;
+
+  struct VersionSymlink { std::filesystem::path link; };
+  struct VersionFile { std::filesystem::path path; };
+  struct VersionBuildId {};
+  std::variant<VersionBuildId, VersionSymlink, VersionFile> version;
+
+  struct Requests {
+    std::string source;                ///< "access_log"; others are refused as not supported by this version
+    std::filesystem::path path;
+    std::string format;                ///< nginx log_format text, or the name of a preset
+    std::optional<std::string> version_field;
+    std::optional<double> slo_seconds;  ///< optional fixed latency edge
+  };
+  std::vector<Requests> requests;
+
+  struct Business {
+    std::string name;
+    enum class Worse { lower, higher, both } worse = Worse::lower;
+    /// Counted when a log field matches: `field = "$uri"`, `equals = "/checkout"` and a 2xx/3xx status.
+    std::optional<std::string> field, equals;
+  };
+  std::vector<Business> business;
+
+  struct Healthy {
+    std::string http;                  ///< URL that must answer 2xx; empty: only "the process runs"
+    double within_seconds = 20;
+  };
+  struct RestartUnit { std::string unit; };
+  struct RestartCommand { std::vector<std::string> argv; };
+  struct RestartSignal { std::string signal; };
+  struct Rollback {
+    std::string action;                // "release_symlink" or "command"
+    std::filesystem::path releases;    ///< release_symlink: the folder the link's target lies in
+    std::filesystem::path link;        ///< release_symlink: default: the version symlink
+    std::variant<std::monostate, RestartUnit, RestartCommand, RestartSignal> restart;
+    std::vector<std::string> argv;     ///< command: absolute program and its arguments
+    Healthy healthy;
+    double timeout_seconds = 120;
+  };
+  std::vector<Rollback> rollback;      ///< tried in order
+};
+
+/// Reads one file. Errors name file, line and the nearest known key.
+Result<ServiceFile> load_service_file(const std::filesystem::path& file);
+/// Every *.toml of a folder, sorted by name; each with its own outcome, so that one bad file hides no other.
+std::vector<std::pair<std::filesystem::path, Result<ServiceFile>>> load_service_folder(
+    const std::filesystem::path& folder);
+
+}  // namespace serin

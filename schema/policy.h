@@ -1,0 +1,58 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <map>
+#include <vector>
+
+#include "common/config.h"
+#include "common/error.h"
+
+namespace serin {
+
+/// What the operator decides, for one service or by default. Shares in [0, 1], times in seconds.
+struct Policy {
+  enum class Mode { enforce, recommend, observe };
+  Mode mode = Mode::enforce;
+  double watch_window_seconds = 600;
+  double false_rollback_probability = 0.01;  ///< per deploy
+  std::vector<std::string> stages = {"1 host", "5%", "25%", "100%"};
+  double max_parallel = 0.10;
+  double min_healthy = 0.70;
+  int max_automatic_rollbacks_per_hour = 2;  ///< per (host, service)
+
+  /// Smaller differences are not worth a rollback. Defaults: JUDGE §2.
+  struct Margins {
+    double errors_relative = 0.25;
+    double errors_absolute = 0.0005;
+    double latency_p50 = 0.05, latency_p90 = 0.05, latency_p99 = 0.05;
+    double cpu_per_request = 0.05;
+    double memory = 0.20;
+    friend bool operator==(const Margins&, const Margins&) = default;
+  } margins;
+
+  /// Fixed limits that need no statistics: a share of errors over at least `slo_min_requests` requests of one canary
+  /// host within 10 s is a guardrail. 0 = off.
+  double slo_errors = 0;
+  int slo_min_requests = 50;
+  double must_see_errors = 0.01;  ///< a pass at the window's end needs 90 % power to see this share of new errors
+  int min_requests_to_pass = 500;
+  double verify_seconds = 120;    ///< a rollback that has not recovered by then was not the cause
+  friend bool operator==(const Policy&, const Policy&) = default;
+};
+
+/// The whole effective policy: `default` and per service.
+struct PolicySet {
+  Policy fallback;
+  std::map<std::string, Policy, std::less<>> services;
+  [[nodiscard]] const Policy& of(std::string_view service) const;
+  friend bool operator==(const PolicySet&, const PolicySet&) = default;
+};
+
+/// Canonical JSON (sorted keys), as it stands in the `_policy` control message and in captures.
+std::string to_json(const PolicySet&);
+Result<PolicySet> policy_from_json(std::string_view json);
+/// Reads `[policy.default]` and `[policy.<service>]` (which start from default). Problems are recorded in the table.
+PolicySet policy_from_config(ConfigTable& root);
+
+}  // namespace serin
