@@ -27,6 +27,9 @@ endfunction()
 # serin_test(NAME LABEL unit|wire|sim|integration SOURCES … LIBS …): one gtest program, one ctest entry.
 # The run finds the build's binaries in SERIN_BIN and the source tree in SERIN_SOURCE.
 function(serin_test name)
+  if(NOT SERIN_TESTS)
+    return()
+  endif()
   cmake_parse_arguments(ARG "SERIAL" "LABEL;TIMEOUT" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
