@@ -21,7 +21,7 @@ bool is_version(std::string_view version);
 /// A version that comes from a path component: also no `/` and no leading `.`.
 bool is_release_name(std::string_view version);
 
-/// Host ids: 1-64 bytes, no control characters.
+/// Host ids: 1-64 bytes of UTF-8 without control characters.
 bool is_host_id(std::string_view host);
 
 /// A host id as a NATS subject token: each byte outside [a-z0-9_-] becomes =XX (upper-case hex).

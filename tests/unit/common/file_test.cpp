@@ -1,0 +1,80 @@
+#include "common/file.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/common/temporary_folder.h"
+
+namespace serin {
+namespace {
+
+size_t entries_of(const std::filesystem::path& folder) {
+  const std::filesystem::directory_iterator all(folder);
+  return static_cast<size_t>(std::distance(begin(all), end(all)));
+}
+
+TEST(File, ReadsAllOfAFileOrSaysWhyNot) {
+  const TemporaryFolder folder;
+  const std::string text(100'000, 'x');
+  const auto file = folder.write("a", text);
+  EXPECT_EQ(read_file(file, 100'000).value(), text);
+  const auto too_long = read_file(file, 99'999);
+  ASSERT_FALSE(too_long);
+  EXPECT_EQ(too_long.error().message, file.native() + " is longer than the 99999 bytes allowed");
+  const auto absent = read_file(folder.path() / "b", 10);
+  ASSERT_FALSE(absent);
+  EXPECT_EQ(absent.error().message,
+            "cannot open " + (folder.path() / "b").native() + ": No such file or directory");
+  EXPECT_FALSE(read_file(folder.path(), 10));
+}
+
+TEST(File, ReadsProcfsWhereTheSizeIsZero) {
+  const auto text = read_file("/proc/self/stat", 4096);
+  ASSERT_TRUE(text);
+  EXPECT_TRUE(text->starts_with(std::to_string(::getpid())));
+}
+
+TEST(File, APipeIsRefusedAndDoesNotBlock) {
+  const TemporaryFolder folder;
+  const auto pipe = folder.path() / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_FALSE(read_file(pipe, 10));
+}
+
+TEST(File, WritingPutsTheWholeTextInPlaceAndLeavesNothingElse) {
+  const TemporaryFolder folder;
+  const auto file = folder.write("a", "old");
+  ASSERT_TRUE(write_file_atomically(file, "new text", 0640));
+  EXPECT_EQ(read_file(file, 100).value(), "new text");
+  struct stat facts{};
+  ASSERT_EQ(::stat(file.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 07777u, 0640u);
+  EXPECT_EQ(entries_of(folder.path()), 1u);
+}
+
+TEST(File, AFailedWriteLeavesTheOldTextAndNoRest) {
+  const TemporaryFolder folder;
+  EXPECT_FALSE(write_file_atomically(folder.path() / "no-folder" / "a", "x"));
+  const auto busy = folder.path() / "busy";
+  std::filesystem::create_directory(busy);  // rename of a file over a folder fails
+  folder.write("busy/old", "old");
+  EXPECT_FALSE(write_file_atomically(busy, "new"));
+  EXPECT_EQ(entries_of(folder.path()), 1u);
+  EXPECT_EQ(read_file(busy / "old", 10).value(), "old");
+}
+
+TEST(File, ADescriptorIsClosedOnceByItsLastOwner) {
+  UniqueFd first(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const int number = first.get();
+  UniqueFd second(std::move(first));
+  EXPECT_FALSE(first);  // NOLINT(bugprone-use-after-move): moved-from is empty by promise
+  EXPECT_EQ(second.get(), number);
+  EXPECT_NE(::fcntl(number, F_GETFD), -1);
+  second = UniqueFd();
+  EXPECT_EQ(::fcntl(number, F_GETFD), -1);
+}
+
+}  // namespace
+}  // namespace serin
