@@ -1,0 +1,121 @@
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "schema/check.h"
+#include "schema/check_identity.h"
+#include "schema/fields.h"
+
+namespace serin {
+namespace {
+
+using namespace std::string_view_literals;
+
+constexpr std::array kProcessMetrics = {"cpu_seconds"sv,
+                                        "rss_bytes"sv,
+                                        "threads"sv,
+                                        "fds"sv,
+                                        "fd_limit"sv,
+                                        "voluntary_switches"sv,
+                                        "involuntary_switches"sv,
+                                        "minor_faults"sv,
+                                        "major_faults"sv,
+                                        "read_bytes"sv,
+                                        "written_bytes"sv};
+
+void check_process(Fields& fields, const ProcessMetrics& process) {
+  fields.amount(process.cpu_seconds, "process.cpu_seconds");
+  fields.amount(process.rss_bytes, "process.rss_bytes");
+  fields.amount(process.threads, "process.threads");
+  fields.amount(process.fds, "process.fds");
+  fields.amount(process.fd_limit, "process.fd_limit");
+  fields.amount(process.voluntary_switches, "process.voluntary_switches");
+  fields.amount(process.involuntary_switches, "process.involuntary_switches");
+  fields.amount(process.minor_faults, "process.minor_faults");
+  fields.amount(process.major_faults, "process.major_faults");
+  fields.amount(process.read_bytes, "process.read_bytes");
+  fields.amount(process.written_bytes, "process.written_bytes");
+}
+
+void check_requests(Fields& fields, const RequestMetrics& metrics) {
+  fields.most(metrics.requests, "requests.requests", limits::kCount);
+  uint64_t left = metrics.requests;
+  for (const uint64_t part : {metrics.errors, metrics.aborted, metrics.limited, metrics.client}) {
+    if (part > left) {
+      return fields.fault(
+          "requests", "errors, aborted, limited and client are more than all requests together");
+    }
+    left -= part;
+  }
+  fields.expect(metrics.slow_slo <= metrics.requests, "requests.slow_slo",
+                "is more than all requests");
+  fields.expect(metrics.latency.total() <= metrics.requests, "requests.latency",
+                "holds more than all requests");
+}
+
+enum class Values : uint8_t { any, amounts };
+
+void check_named(Fields& fields, const std::vector<NamedValue>& values, std::string_view field,
+                 Values kind) {
+  fields.most(values.size(), field, limits::kMetrics);
+  if (!fields.good()) return;
+  std::vector<std::string_view> names;
+  names.reserve(values.size());
+  for (const NamedValue& value : values) {
+    fields.text(value.name, field, limits::kNameBytes, Need::required);
+    if (is_process_metric(value.name))
+      fields.fault(field, value.name + " is a name of the process's own metrics");
+    const bool in_range = std::isfinite(value.value) && (kind == Values::any || value.value >= 0);
+    if (!in_range) {
+      fields.fault(
+          field, value.name + (kind == Values::any ? " is not finite" : " is not a finite amount"));
+    }
+    names.push_back(value.name);
+  }
+  std::ranges::sort(names);
+  const auto twice = std::ranges::adjacent_find(names);
+  if (twice != names.end()) fields.fault(field, fmt::format("{} is there twice", *twice));
+}
+
+void check_self(Fields& fields, const AgentSelf& self) {
+  fields.text(self.version, "self.version", limits::kNameBytes);
+  fields.amount(std::optional(self.cpu_seconds), "self.cpu_seconds");
+  fields.amount(std::optional(self.rss_bytes), "self.rss_bytes");
+  for (const uint64_t count : {self.ring_dropped, self.reconnects, self.publish_failures,
+                               self.lines_skipped, self.late_ticks}) {
+    fields.most(count, "self", limits::kAmount);
+  }
+}
+
+}  // namespace
+
+bool is_process_metric(std::string_view name) {
+  return std::ranges::find(kProcessMetrics, name) != kProcessMetrics.end();
+}
+
+Result<void> check(const Sample& sample, Origin origin) {
+  Fields fields("sample");
+  check_identity(fields, sample.from, sample.service, origin);
+  fields.version(sample.version, "version");
+  fields.version(sample.selected, "selected");
+  fields.text(sample.generation, "generation", limits::kIdBytes);
+  fields.expect(sample.interval_us >= 1 && sample.interval_us <= limits::kIntervalUs, "interval",
+                "is not between 1 µs and 1 h");
+  check_times(fields, sample.age_us, sample.wall_us);
+  if (sample.process_age_us) {
+    fields.most(*sample.process_age_us, "process_age", static_cast<uint64_t>(limits::kTimeUs));
+  }
+  check_process(fields, sample.process);
+  if (sample.requests) check_requests(fields, *sample.requests);
+  check_named(fields, sample.counters, "counters", Values::amounts);
+  check_named(fields, sample.gauges, "gauges", Values::any);
+  fields.most(sample.absent.size(), "absent", limits::kMetrics);
+  for (const Absent& absent : sample.absent) {
+    fields.text(absent.metric, "absent.metric", limits::kNameBytes, Need::required);
+    fields.text(absent.reason, "absent.reason", limits::kTextBytes);
+  }
+  if (sample.self) check_self(fields, *sample.self);
+  return fields.outcome();
+}
+
+}  // namespace serin

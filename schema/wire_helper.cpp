@@ -1,0 +1,104 @@
+#include "helper_generated.h"
+#include "helper_reply_generated.h"
+#include "schema/check.h"
+#include "schema/wire.h"
+#include "schema/wire_buffer.h"
+
+namespace serin::wire {
+namespace {
+
+using StepVector = flatbuffers::Vector<flatbuffers::Offset<fbs::HelperStep>>;
+
+auto put_steps(Builder& builder, const std::vector<HelperStep>& steps) {
+  std::vector<flatbuffers::Offset<fbs::HelperStep>> offsets;
+  offsets.reserve(steps.size());
+  for (const HelperStep& step : steps) {
+    const auto name = put_always(builder, step.name);
+    const auto reason = put_sentence(builder, step.reason, limits::kStepReasonBytes);
+    offsets.push_back(fbs::CreateHelperStep(builder, name, reason, step.wall_us));
+  }
+  return offsets.empty() ? flatbuffers::Offset<StepVector>{} : builder.CreateVector(offsets);
+}
+
+std::vector<HelperStep> read_steps(const StepVector* from, Fields& faults) {
+  const uint32_t count = count_of(from, "steps", limits::kSteps, faults);
+  std::vector<HelperStep> steps;
+  steps.reserve(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    steps.push_back({.name = text(from->Get(i)->name(), "steps.name", faults),
+                     .reason = text(from->Get(i)->reason(), "steps.reason", faults),
+                     .wall_us = from->Get(i)->wall_us()});
+  }
+  return steps;
+}
+
+HelperRequest read_request(const fbs::HelperRequest& from, Fields& faults) {
+  HelperRequest request{
+      .verb = known<HelperVerb>(from.verb(), fbs::HelperVerb::MAX, "verb", faults),
+      .service = text(from.service(), "service", faults),
+      .command = bytes(from.command())};
+  if (const auto outcome = check(request); !outcome) faults.fault(outcome.error());
+  return request;
+}
+
+HelperReply read_reply(const fbs::HelperReply& from, Fields& faults) {
+  HelperReply reply{
+      .answer = known<HelperAnswer>(from.answer(), fbs::HelperAnswer::MAX, "answer", faults),
+      .refusal = known<Refusal>(from.refusal(), fbs::Refusal::MAX, "refusal", faults),
+      .text = text(from.text(), "text", faults),
+      .command = text(from.command(), "command", faults),
+      .deploy = text(from.deploy(), "deploy", faults),
+      .condemned = text(from.condemned(), "condemned", faults),
+      .target = text(from.target(), "target", faults),
+      .steps = read_steps(from.steps(), faults),
+      .version = text(from.version(), "version", faults),
+      .artefact = text(from.artefact(), "artefact", faults),
+      .selected = text(from.selected(), "selected", faults)};
+  if (const auto outcome = check(reply); !outcome) faults.fault(outcome.error());
+  return reply;
+}
+
+}  // namespace
+
+Bytes encode(const HelperRequest& request) {
+  Builder builder(512);
+  const auto service = put(builder, request.service);
+  const auto command = request.command.empty()
+                           ? flatbuffers::Offset<flatbuffers::Vector<uint8_t>>{}
+                           : builder.CreateVector(request.command.data(), request.command.size());
+  const auto verb = static_cast<fbs::HelperVerb>(request.verb);
+  fbs::FinishHelperRequestBuffer(builder,
+                                 fbs::CreateHelperRequest(builder, verb, service, command));
+  return finished(builder);
+}
+
+Bytes encode(const HelperReply& reply) {
+  Builder builder(512);
+  const auto sentence = put_sentence(builder, reply.text);
+  const auto command = put(builder, reply.command);
+  const auto deploy = put(builder, reply.deploy);
+  const auto condemned = put(builder, reply.condemned);
+  const auto target = put(builder, reply.target);
+  const auto steps = put_steps(builder, reply.steps);
+  const auto version = put(builder, reply.version);
+  const auto artefact = put(builder, reply.artefact);
+  const auto selected = put(builder, reply.selected);
+  fbs::FinishHelperReplyBuffer(
+      builder,
+      fbs::CreateHelperReply(builder, static_cast<fbs::HelperAnswer>(reply.answer),
+                             static_cast<fbs::Refusal>(reply.refusal), sentence, command, deploy,
+                             condemned, target, steps, version, artefact, selected));
+  return finished(builder);
+}
+
+Result<HelperRequest> decode_helper_request(std::span<const uint8_t> bytes) {
+  return decode<fbs::HelperRequest>(bytes, "helper request", fbs::HelperRequestIdentifier(),
+                                    kMaxCommandBytes, read_request);
+}
+
+Result<HelperReply> decode_helper_reply(std::span<const uint8_t> bytes) {
+  return decode<fbs::HelperReply>(bytes, "helper reply", fbs::HelperReplyIdentifier(),
+                                  kMaxCommandBytes, read_reply);
+}
+
+}  // namespace serin::wire
