@@ -1,7 +1,8 @@
 # serin_options: what every target of ours is compiled with. Third-party headers come as SYSTEM.
 add_library(serin_options INTERFACE)
 target_compile_options(serin_options INTERFACE
-  -Wall -Wextra -Wconversion -Wshadow -Wnon-virtual-dtor -Werror -fno-omit-frame-pointer)
+  -Wall -Wextra -Wconversion -Wshadow -Wnon-virtual-dtor -Werror
+  -Wno-missing-field-initializers -fno-omit-frame-pointer)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports these falsely inside its own standard library under the sanitizers.
   target_compile_options(serin_options INTERFACE -Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow
