@@ -22,6 +22,8 @@ namespace serin::core {
 /// Not thread-safe; one owner.
 class Fold {
  public:
+  struct State;  ///< the inside (state.h)
+
   explicit Fold(PolicySet initial);
   ~Fold();
   Fold(Fold&&) noexcept;
@@ -58,7 +60,6 @@ class Fold {
   [[nodiscard]] Counters counters() const;
 
  private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 

@@ -1,0 +1,78 @@
+#include "aggregator/core/deploy.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace serin::core {
+
+Canary* Deploy::find(uint32_t host) {
+  auto it = std::ranges::find(canaries, host, &Canary::host);
+  return it == canaries.end() ? nullptr : &*it;
+}
+
+size_t Deploy::present() const {
+  return static_cast<size_t>(std::ranges::count(canaries, false, &Canary::left));
+}
+
+void Deploy::note(int64_t at_us, std::string kind, std::string host, std::string text) {
+  if (timeline.size() >= kMaxTimeline) return;
+  timeline.push_back({at_us, std::move(kind), std::move(host), std::move(text)});
+}
+
+std::string words_percent(double share) {
+  const double percent = share * 100;
+  if (percent != 0 && percent < 0.1) return fmt::format("{:.3f} %", percent);
+  return fmt::format("{:.1f} %", percent);
+}
+
+std::string words_evidence(const Reason& reason, size_t baseline_hosts) {
+  std::string text = reason.metric;
+  if (reason.canary && reason.baseline) {
+    text += fmt::format(" {} against {} on {} host{}", words_percent(*reason.canary),
+                        words_percent(*reason.baseline), baseline_hosts,
+                        baseline_hosts == 1 ? "" : "s");
+  }
+  if (reason.log_evidence) {
+    const double odds = std::exp(std::min(*reason.log_evidence, std::log(1e9)));
+    text += fmt::format(", certain {}{:.0f} : 1", *reason.log_evidence > std::log(1e9) ? "> " : "",
+                        odds);
+  }
+  return text;
+}
+
+std::string words_rolled_back(const Deploy& deploy) {
+  int64_t slowest_us = 0;
+  std::string target;
+  size_t back = 0;
+  for (const auto& canary : deploy.canaries) {
+    if (canary.verified_us == 0) continue;
+    ++back;
+    target = canary.target;
+    slowest_us = std::max(slowest_us, canary.verified_us - canary.commanded_us);
+  }
+  return fmt::format("{} host{} back on {} in {:.1f} s, verified; {} requests hurt", back,
+                     back == 1 ? "" : "s", target, static_cast<double>(slowest_us) / 1e6,
+                     deploy.requests_harmed);
+}
+
+std::string_view name(DeployState state) {
+  switch (state) {
+    case DeployState::watching: return "watching";
+    case DeployState::rolling_back: return "rolling_back";
+    case DeployState::rolled_back: return "rolled_back";
+    case DeployState::recovered: return "recovered";
+    case DeployState::not_the_cause: return "not_the_cause";
+    case DeployState::passed: return "passed";
+    case DeployState::inconclusive: return "inconclusive";
+    case DeployState::frozen: return "frozen";
+    case DeployState::held: return "held";
+    case DeployState::withdrawn: return "withdrawn";
+    case DeployState::superseded: return "superseded";
+    case DeployState::rollback_failed: return "rollback_failed";
+  }
+  return "unknown";
+}
+
+}  // namespace serin::core

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "aggregator/core/judge/battery.h"
+#include "aggregator/core/steps.h"
+#include "aggregator/core/view.h"
+
+namespace serin::core {
+
+/// One host of a deploy's canary cohort, and how far it has been put back.
+struct Canary {
+  uint32_t host = 0;         ///< Track::index
+  std::string name;
+  std::string from;          ///< the version it came from
+  int64_t joined_us = 0;
+  bool left = false;         ///< runs something else now
+  bool restored_by_us = false;  ///< left because our command put it back
+
+  std::string target;        ///< what it is put back to
+  std::string command;       ///< command id; empty: not commanded
+  uint32_t revision = 0;
+  int64_t commanded_us = 0, next_issue_us = 0;
+  std::string step, reason;  ///< last step reported
+  int64_t restored_us = 0, verified_us = 0;
+  bool failed = false;
+
+  struct Second {
+    int64_t second = 0;
+    uint64_t requests = 0, errors = 0;
+  };
+  std::deque<Second> recent;  ///< the last 10 s, for the fixed limit on errors
+
+  [[nodiscard]] bool in_flight() const { return !command.empty() && verified_us == 0 && !failed && !left; }
+  [[nodiscard]] bool settled_down() const { return verified_us != 0 || (left && !in_flight()); }
+};
+
+/// A deploy from its first host to its end.
+struct Deploy {
+  static constexpr size_t kMaxTimeline = 500;
+  static constexpr size_t kMaxSeries = 600;  ///< ten minutes at one a second
+
+  std::string id, service, version, previous;
+  uint32_t attempt = 1;
+  size_t stage = 0;             ///< index into the policy's stages that this watch is for
+  DeployState state = DeployState::watching;
+  std::string verdict;
+  Reason reason;
+  std::string actor;
+  int64_t opened_us = 0, last_join_us = 0, decided_us = 0, ended_us = 0, rolled_back_us = 0;
+  int64_t first_bad_us = 0;
+  bool same_name = false, irreversible = false, held = false, incomplete = false;
+  bool incident_told = false, held_told = false;
+  std::vector<Canary> canaries;
+  std::vector<std::string> baseline_versions;
+  std::vector<std::string> baseline_hosts;  ///< of the last step
+  std::vector<TimelineEntry> timeline;
+  std::map<std::string, std::deque<EvidencePoint>> series;  ///< "errors" or "errors@host"
+
+  int64_t first_second = 0;     ///< evidence second 0 of the watch
+  int step_seconds = 1;
+  bool cadence_settled = false;  ///< 1 s or 10 s steps: decided 15 s into the watch
+  double alpha_share = 1;       ///< of the deploy's budget; halved when the battery is made anew
+  std::optional<judge::Battery> battery;
+  std::vector<Cell> canary_step, baseline_step;  ///< what the step being gathered holds
+  uint64_t canary_requests = 0, canary_errors = 0, requests_harmed = 0;
+  uint64_t baseline_requests = 0, baseline_errors = 0;
+  double history_error_rate = 0;
+  std::deque<Canary::Second> baseline_recent;  ///< the last 30 s, for fleet-wide trouble
+
+  std::optional<judge::Recovery> recovery;
+  int recovery_quiet_seconds = 0;  ///< all restored hosts serve and nothing died
+  int64_t recovery_deaths_since_us = 0;
+
+  [[nodiscard]] bool open() const { return ended_us == 0; }
+  [[nodiscard]] bool acting() const {
+    return state == DeployState::rolling_back || state == DeployState::rollback_failed;
+  }
+  Canary* find(uint32_t host);
+  [[nodiscard]] size_t present() const;  ///< canary hosts that have not left
+  void note(int64_t at_us, std::string kind, std::string host, std::string text);
+};
+
+/// The words people read: the same in API, CLI and alerts.
+std::string words_percent(double share);
+std::string words_evidence(const Reason& reason, size_t baseline_hosts);
+std::string words_rolled_back(const Deploy& deploy);
+
+}  // namespace serin::core

@@ -1,0 +1,243 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "aggregator/core/state.h"
+
+namespace serin::core {
+namespace {
+
+constexpr int64_t kSlowestCloseUs = 3'000'000;   ///< CONTRACTS §3
+constexpr int64_t kCadenceDecidedSeconds = 15;
+constexpr size_t kFleetWindowSeconds = 30;
+constexpr uint32_t kFastIntervalUs = 1'500'000;  ///< what counts as sampling at 1 s
+
+bool is_one_of(const std::vector<std::string>& list, const std::string& word) {
+  return std::ranges::find(list, word) != list.end();
+}
+
+void fold_in(std::vector<Cell>& into, const Cell& cell) {
+  auto same = std::ranges::find(into, cell.host, &Cell::host);
+  if (same == into.end()) {
+    into.push_back(cell);
+    return;
+  }
+  same->age_seconds = std::min(same->age_seconds, cell.age_seconds);
+  same->requests += cell.requests;
+  same->errors += cell.errors;
+  same->latency.merge(cell.latency);
+  if (cell.cpu_seconds) same->cpu_seconds = same->cpu_seconds.value_or(0) + *cell.cpu_seconds;
+  same->rss_bytes = cell.rss_bytes;
+  same->fds = cell.fds;
+  same->threads = cell.threads;
+}
+
+std::vector<judge::HostStep> as_steps(const std::vector<Cell>& cells) {
+  std::vector<judge::HostStep> steps;
+  steps.reserve(cells.size());
+  for (const Cell& cell : cells) {
+    judge::HostStep step;
+    step.host = cell.host;
+    step.age_seconds = cell.age_seconds;
+    step.requests = cell.requests;
+    step.errors = cell.errors;
+    step.latency = &cell.latency;
+    step.cpu_seconds = cell.cpu_seconds;
+    step.rss_bytes = cell.rss_bytes;
+    step.fds = cell.fds;
+    step.threads = cell.threads;
+    steps.push_back(step);
+  }
+  // The order of arrival must not show in the sums.
+  std::ranges::sort(steps, {}, &judge::HostStep::host);
+  return steps;
+}
+
+}  // namespace
+
+/// A second closes when every host heard of late has reported it, or, 3 s past its end, when half of the baseline is
+/// already further. So an outage of the bus delays evidence and loses none; one late host is left out of one second.
+bool Fold::State::may_close(const Service& service, int64_t second) const {
+  const int64_t end_us = (second + 1) * kSecondUs;
+  if (now_us < end_us) return false;
+  bool all = true, any = false;
+  size_t others = 0, further = 0;
+  const bool after_gap = now_us - gap_to_us < 2 * kHeardUs;
+  for (const auto& track : service.tracks) {
+    if (track->gone || track->interval_us > kFastIntervalUs) continue;
+    const bool heard = now_us - track->last_heard_us <= kHeardUs ||
+                       (after_gap && gap_from_us - track->last_heard_us <= kHeardUs);
+    if (heard) any = true;
+    if (heard && track->phase != Phase::down && track->last_step < second) all = false;
+    const bool canary = std::ranges::any_of(deploys, [&](const auto& d) {
+      return d->open() && d->service == service.name && d->find(track->index) != nullptr;
+    });
+    if (canary) continue;
+    ++others;
+    if (track->last_step > second) ++further;
+  }
+  if (all && any) return true;
+  return now_us >= end_us + kSlowestCloseUs && further * 2 >= others;
+}
+
+void Fold::State::close_seconds(Service& service) {
+  while (service.watching && may_close(service, service.next_second)) {
+    const int64_t second = service.next_second++;
+    for (size_t i = 0; i < deploys.size(); ++i) {
+      Deploy& deploy = *deploys[i];
+      if (deploy.service == service.name && deploy.open() && second >= deploy.first_second) {
+        judge_second(service, deploy, second);
+      }
+    }
+    service.steps.close(second);
+    service.watching = std::ranges::any_of(
+        deploys, [&](const auto& d) { return d->service == service.name && d->open(); });
+  }
+}
+
+bool Fold::State::in_other_deploy(const Service& service, const Deploy& deploy, uint32_t host) const {
+  return std::ranges::any_of(deploys, [&](const auto& other) {
+    if (other.get() == &deploy || !other->open() || other->service != service.name) return false;
+    const Canary* canary = other->find(host);
+    return canary != nullptr && !canary->left;
+  });
+}
+
+void Fold::State::judge_second(Service& service, Deploy& deploy, int64_t second) {
+  gather(service, deploy, second);
+  guard_limits(service, deploy, second);
+  const bool boundary = deploy.step_seconds == 1 || (second + 1) % deploy.step_seconds == 0;
+  if (boundary) {
+    feed(service, deploy, second);
+    deploy.canary_step.clear();
+    deploy.baseline_step.clear();
+  }
+  settle_cadence(service, deploy, second);
+  if (deploy.state == DeployState::rolled_back) verify_recovery(service, deploy, second);
+}
+
+/// Sorts the second's cells into the cohorts, and counts harm (which a late or starting host does too).
+void Fold::State::gather(Service& service, Deploy& deploy, int64_t second) {
+  const std::vector<Cell>* cells = service.steps.at(second);
+  if (cells == nullptr) return;
+  const Policy& policy = policies.of(service.name);
+  uint64_t baseline_requests = 0, baseline_errors = 0;
+  for (const Cell& cell : *cells) {
+    Canary* canary = deploy.find(cell.host);
+    if (canary != nullptr && cell.version == deploy.version) {
+      if (cell.errors > 0 && deploy.first_bad_us == 0) {
+        deploy.first_bad_us = (second + 1) * kSecondUs;
+        deploy.note(deploy.first_bad_us, "first_bad_request", canary->name,
+                    fmt::format("{} of {} requests failed in this second", cell.errors, cell.requests));
+      }
+      if (canary->restored_us == 0) deploy.requests_harmed += cell.errors;
+      canary->recent.push_back({second, cell.requests, cell.errors});
+      if (!cell.judged || canary->left) continue;
+      deploy.canary_requests += cell.requests;
+      deploy.canary_errors += cell.errors;
+      fold_in(deploy.canary_step, cell);
+    } else if (canary == nullptr && cell.judged &&
+               cell.age_seconds >= policy.baseline_age_seconds &&
+               is_one_of(deploy.baseline_versions, cell.version) &&
+               !in_other_deploy(service, deploy, cell.host)) {
+      fold_in(deploy.baseline_step, cell);
+      baseline_requests += cell.requests;
+      baseline_errors += cell.errors;
+    }
+  }
+  deploy.baseline_requests += baseline_requests;
+  deploy.baseline_errors += baseline_errors;
+  deploy.baseline_recent.push_back({second, baseline_requests, baseline_errors});
+  if (deploy.baseline_recent.size() > kFleetWindowSeconds) deploy.baseline_recent.pop_front();
+  watch_fleet(deploy, second);
+}
+
+void Fold::State::feed(Service& service, Deploy& deploy, int64_t second) {
+  if (!deploy.battery || !deploy.verdict.empty()) return;
+  auto canary = as_steps(deploy.canary_step);
+  auto baseline = as_steps(deploy.baseline_step);
+  deploy.baseline_hosts.clear();
+  for (const auto& step : baseline) deploy.baseline_hosts.push_back(service.tracks[step.host]->host);
+  // With fewer than two hosts to compare with the evidence stands still; only the late prior is paid.
+  if (baseline.size() < 2) {
+    canary.clear();
+    baseline.clear();
+  }
+  const auto at = static_cast<double>(second + 1 - deploy.first_second);
+  deploy.battery->step(at, canary, baseline);
+
+  for (const auto& finding : deploy.battery->findings()) {
+    std::string key = finding.metric;
+    if (finding.host) key += "@" + service.tracks[*finding.host]->host;
+    auto& series = deploy.series[key];
+    EvidencePoint point{(second + 1) * kSecondUs, finding.log_evidence, finding.threshold, {}, {}};
+    const auto rate = [](const std::vector<judge::HostStep>& steps) -> std::optional<double> {
+      uint64_t n = 0, x = 0;
+      for (const auto& s : steps) n += s.requests, x += s.errors;
+      if (n == 0) return std::nullopt;
+      return static_cast<double>(x) / static_cast<double>(n);
+    };
+    if (finding.metric == "errors" && !finding.host) {
+      point.canary = rate(canary);
+      point.baseline = rate(baseline);
+    }
+    series.push_back(point);
+    if (series.size() > Deploy::kMaxSeries) series.pop_front();
+  }
+  const judge::Finding* fired = deploy.battery->fired();
+  if (fired == nullptr) return;
+  Reason reason{.kind = ReasonKind::evidence, .metric = fired->metric};
+  reason.canary = fired->canary;
+  reason.baseline = fired->baseline;
+  reason.effect = fired->effect;
+  reason.log_evidence = fired->log_evidence;
+  reason.threshold = fired->threshold;
+  if (fired->host) reason.host = service.tracks[*fired->host]->host;
+  reason.text = words_evidence(reason, deploy.baseline_hosts.size());
+  decide_rollback(service, deploy, std::move(reason), {});
+}
+
+/// 15 s into a watch it is known whether the baseline samples at 1 s; if half of it does not, steps are 10 s.
+void Fold::State::settle_cadence(Service& service, Deploy& deploy, int64_t second) {
+  if (deploy.cadence_settled || second - deploy.first_second < kCadenceDecidedSeconds) return;
+  deploy.cadence_settled = true;
+  size_t baseline = 0, fast = 0;
+  for (const auto& track : service.tracks) {
+    if (deploy.find(track->index) != nullptr || track->gone ||
+        !is_one_of(deploy.baseline_versions, track->version)) {
+      continue;
+    }
+    ++baseline;
+    if (track->interval_us <= kFastIntervalUs) ++fast;
+  }
+  if (baseline == 0 || fast * 2 >= baseline) return;
+  deploy.step_seconds = 10;
+  deploy.alpha_share /= 2;  // the first 15 s have been judged once already
+  deploy.note(now_us, "note", "", "half of the baseline samples at 10 s: evidence in steps of 10 s");
+  make_battery(service, deploy);
+}
+
+/// Trouble on hosts that do not run the deploy: reported, and never blamed on it.
+void Fold::State::watch_fleet(Deploy& deploy, int64_t second) {
+  constexpr uint64_t kLeastErrors = 20;
+  constexpr double kTimesHistory = 5, kLeastRate = 0.005;
+  if (deploy.incident_told || deploy.history_error_rate <= 0) return;
+  uint64_t n = 0, x = 0;
+  for (const auto& s : deploy.baseline_recent) n += s.requests, x += s.errors;
+  if (x < kLeastErrors || n == 0) return;
+  const double rate = static_cast<double>(x) / static_cast<double>(n);
+  if (rate < kLeastRate || rate < kTimesHistory * deploy.history_error_rate) return;
+  deploy.incident_told = true;
+  const std::string text = fmt::format(
+      "{}: errors {} on hosts that do not run {} ({} before): the whole fleet is in trouble; the deploy that "
+      "started just before is not blamed for it",
+      deploy.service, words_percent(rate), deploy.version, words_percent(deploy.history_error_rate));
+  deploy.note((second + 1) * kSecondUs, "fleet_incident", "", text);
+  Decision decision = decision_of(deploy, DecisionKind::incident);
+  decision.reason = Reason{.kind = ReasonKind::none, .metric = "errors", .text = text};
+  emit(std::move(decision));
+  tell("fleet_incident", deploy, text);
+}
+
+}  // namespace serin::core

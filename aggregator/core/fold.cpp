@@ -1,0 +1,186 @@
+#include "aggregator/core/fold.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "aggregator/core/state.h"
+
+namespace serin::core {
+
+bool Service::settled(std::string_view version) const {
+  auto it = versions.find(version);
+  return it != versions.end() && it->second.settled;
+}
+
+bool Service::condemned(std::string_view version, int64_t now_us) const {
+  auto it = versions.find(version);
+  return it != versions.end() && it->second.condemned_us != 0 &&
+         now_us - it->second.condemned_us < Fold::State::kCondemnedUs;
+}
+
+size_t Service::present_hosts() const {
+  return static_cast<size_t>(std::ranges::count_if(tracks, [](const auto& t) { return !t->gone; }));
+}
+
+Fold::Fold(PolicySet initial) : state_(std::make_unique<State>(std::move(initial))) {}
+Fold::~Fold() = default;
+Fold::Fold(Fold&&) noexcept = default;
+
+void Fold::adopt(const Decision& recorded) {
+  state_->facts[recorded.effect_id] = recorded;
+  state_->facts_to_come.emplace(recorded.at_us, recorded);
+  switch (recorded.kind) {
+    case DecisionKind::rollback:
+    case DecisionKind::pass:
+    case DecisionKind::inconclusive: state_->fact_verdicts[recorded.deploy] = recorded; break;
+    default: break;
+  }
+}
+
+std::vector<Effect> Fold::step(const Input& input) {
+  State& s = *state_;
+  s.effects.clear();
+  if (input.seq != 0) s.last_sequence = input.seq;
+  s.advance(input.stored_us);
+  if (const auto* sample = std::get_if<Sample>(&input.body)) {
+    ++s.counters.samples;
+    s.take(*sample, input.stored_us);
+  } else if (const auto* event = std::get_if<Event>(&input.body)) {
+    ++s.counters.events;
+    s.take(*event, input.stored_us);
+  } else {
+    ++s.counters.controls;
+    s.take(std::get<Control>(input.body));
+  }
+  s.every_service();
+  return std::move(s.effects);
+}
+
+void Fold::State::advance(int64_t stored_us) {
+  if (now_us != 0 && stored_us - now_us > kBusGapUs) {
+    gap_from_us = now_us;
+    gap_to_us = stored_us;
+  }
+  now_us = std::max(now_us, stored_us);
+  // What the audit holds becomes true at its time, so that a replay sees each input with what was known then.
+  while (!facts_to_come.empty() && facts_to_come.begin()->first < now_us) {
+    remember(facts_to_come.begin()->second);
+    facts_to_come.erase(facts_to_come.begin());
+  }
+}
+
+void Fold::State::remember(const Decision& fact) {
+  if (fact.service.empty() || fact.version.empty()) return;
+  Service& service = services[fact.service];
+  service.name = fact.service;
+  VersionRecord& version = service.versions[fact.version];
+  switch (fact.kind) {
+    case DecisionKind::opened: version.attempts = std::max(version.attempts, fact.attempt); break;
+    case DecisionKind::settled:
+      version.settled = true;
+      service.remembered = true;
+      break;
+    case DecisionKind::rollback:
+      version.condemned_us = fact.at_us;
+      version.settled = false;
+      break;
+    case DecisionKind::pass:
+      version.settled = true;
+      version.condemned_us = 0;
+      service.remembered = true;
+      break;
+    case DecisionKind::absolved: version.condemned_us = 0; break;
+    default: break;
+  }
+}
+
+/// What time alone brings about, for the services that are being watched.
+void Fold::State::every_service() {
+  for (auto& [name, service] : services) {
+    if (!service.watching) continue;
+    close_seconds(service);
+    if (now_us - service.last_close_check_us < kSecondUs / 4) continue;
+    service.last_close_check_us = now_us;
+    guard_time(service);
+    for (size_t i = 0; i < deploys.size(); ++i) {
+      Deploy& deploy = *deploys[i];
+      if (deploy.service != name || !deploy.open()) continue;
+      apply_fact(service, deploy);
+      window(service, deploy);
+      if (deploy.acting()) plan_commands(service, deploy);
+    }
+    service.watching = std::ranges::any_of(deploys, [&](const auto& d) {
+      return d->service == name && d->open();
+    });
+  }
+}
+
+Decision Fold::State::decision_of(const Deploy& deploy, DecisionKind kind,
+                                  const std::string& host) const {
+  Decision decision;
+  decision.kind = kind;
+  decision.deploy = deploy.id;
+  decision.service = deploy.service;
+  decision.version = deploy.version;
+  decision.previous = deploy.previous;
+  decision.attempt = deploy.attempt;
+  decision.at_us = now_us;
+  decision.input_sequence = last_sequence;
+  decision.reason = deploy.reason;
+  decision.actor = deploy.actor;
+  decision.incomplete = deploy.incomplete;
+  for (const auto& canary : deploy.canaries) decision.hosts.push_back(canary.name);
+  decision.effect_id = fmt::format("{}/{}/{}/{}", deploy.id, name(kind), host, 0);
+  return decision;
+}
+
+void Fold::State::emit(Decision decision) {
+  // A decision that the audit holds is a fact: it goes out as it was recorded, and the shell knows it by its id.
+  if (auto fact = facts.find(decision.effect_id); fact != facts.end()) decision = fact->second;
+  effects.emplace_back(std::move(decision));
+}
+
+void Fold::State::tell(std::string kind, const Deploy& deploy, std::string text) {
+  Notification note;
+  note.effect_id = fmt::format("{}/notify-{}//0", deploy.id, kind);
+  note.kind = std::move(kind);
+  note.deploy = deploy.id;
+  note.service = deploy.service;
+  note.version = deploy.version;
+  note.previous = deploy.previous;
+  for (const auto& canary : deploy.canaries) note.hosts.push_back(canary.name);
+  note.at_us = now_us;
+  note.reason = deploy.reason;
+  note.text = std::move(text);
+  effects.emplace_back(std::move(note));
+}
+
+std::vector<CommandOrder> Fold::pending_commands() const {
+  std::vector<CommandOrder> orders;
+  const State& s = *state_;
+  for (const auto& deploy : s.deploys) {
+    if (!deploy->open() || !deploy->acting()) continue;
+    const Service& service = s.services.at(deploy->service);
+    for (const auto& canary : deploy->canaries) {
+      if (canary.in_flight()) orders.push_back(s.order_for(service, *deploy, canary));
+    }
+  }
+  return orders;
+}
+
+std::vector<AttentionOrder> Fold::attention() const {
+  std::set<std::string> watched;
+  for (const auto& deploy : state_->deploys) {
+    if (deploy->open()) watched.insert(deploy->service);
+  }
+  std::vector<AttentionOrder> orders;
+  for (const auto& service : watched) orders.push_back({service, 1000, 600});
+  return orders;
+}
+
+int64_t Fold::now_us() const { return state_->now_us; }
+uint64_t Fold::last_sequence() const { return state_->last_sequence; }
+const PolicySet& Fold::policies() const { return state_->policies; }
+
+}  // namespace serin::core

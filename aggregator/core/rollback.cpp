@@ -1,0 +1,362 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "aggregator/core/state.h"
+
+namespace serin::core {
+namespace {
+
+/// The order in which a host reports; a step that is not further than the last one is a repeat.
+int rank(std::string_view step) {
+  constexpr std::array<std::string_view, 6> order = {"accepted",  "preflight", "switched",
+                                                     "restarted", "healthy",   "verified"};
+  const auto it = std::ranges::find(order, step);
+  return it == order.end() ? -1 : static_cast<int>(it - order.begin());
+}
+
+constexpr double kRecoveryAlpha = 0.05;      ///< chance to call a host well that is not
+constexpr int kQuietSeconds = 10;            ///< a guardrail's recovery: this long serving, nothing died
+constexpr double kLeastStillBadRatio = 1.5;
+
+/// Passing refusals: the command was not executed and may be asked for again.
+bool may_pass(std::string_view reason) {
+  for (std::string_view word : {"busy", "held", "expired", "not_running", "ambiguous"}) {
+    if (reason.starts_with(word)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void Fold::State::decide_rollback(Service& service, Deploy& deploy, Reason reason,
+                                  const std::string& actor) {
+  if (!deploy.open() && actor.empty()) return;
+  if (deploy.verdict == "rollback") {
+    // A person says yes to what was only recommended, or frees what was frozen.
+    if (!actor.empty() && deploy.open() && !deploy.acting() && deploy.state != DeployState::rolled_back) {
+      deploy.actor = actor;
+      begin_rollback(service, deploy);
+    }
+    return;
+  }
+  if (auto fact = fact_verdicts.find(deploy.id);
+      fact != fact_verdicts.end() && actor.empty() &&
+      (fact->second.kind != DecisionKind::rollback || fact->second.at_us > now_us)) {
+    return;  // the audit holds another verdict, or this one at its own time
+  }
+  if (deploy.held && actor.empty()) {
+    if (deploy.held_told) return;
+    deploy.held_told = true;
+    const std::string text = fmt::format("{} {} would be rolled back ({}), but is held", service.name,
+                                         deploy.version, reason.text);
+    deploy.note(now_us, "note", reason.host, text);
+    tell("held", deploy, text);
+    return;
+  }
+  deploy.reason = std::move(reason);
+  deploy.actor = actor;
+  deploy.verdict = "rollback";
+  deploy.decided_us = now_us;
+  deploy.ended_us = 0;
+  VersionRecord& record = service.versions[deploy.version];
+  if (!deploy.same_name) {
+    record.settled = false;
+    record.condemned_us = now_us;
+  }
+  deploy.note(now_us, "decided", deploy.reason.host, deploy.reason.text);
+  emit(decision_of(deploy, DecisionKind::rollback));
+  const Policy& policy = policies.of(service.name);
+  if (policy.mode != Policy::Mode::enforce && actor.empty()) {
+    deploy.state = DeployState::frozen;
+    const std::string text =
+        policy.mode == Policy::Mode::recommend
+            ? fmt::format("{} {} should be rolled back: {} (serinctl rollback {})", service.name,
+                          deploy.version, deploy.reason.text, deploy.id)
+            : fmt::format("{} {} would be rolled back: {} (mode observe)", service.name, deploy.version,
+                          deploy.reason.text);
+    tell("rollback", deploy, text);
+    return;
+  }
+  begin_rollback(service, deploy);
+}
+
+void Fold::State::begin_rollback(Service& service, Deploy& deploy) {
+  std::string hosts;
+  bool target_missing = false;
+  for (Canary& canary : deploy.canaries) {
+    if (canary.left) continue;
+    canary.target = target_for(service, deploy, canary);
+    target_missing = target_missing || canary.target.empty();
+    hosts += (hosts.empty() ? "" : ", ") + canary.name;
+  }
+  std::string stop;
+  if (deploy.irreversible && deploy.actor.empty()) {
+    stop = "it was declared irreversible";
+  } else if (target_missing) {
+    stop = "no settled version to go back to";
+  } else if (deploy.actor.empty()) {
+    const int limit = policies.of(service.name).max_automatic_rollbacks_per_hour;
+    for (const Canary& canary : deploy.canaries) {
+      if (!canary.left && too_often(service.name, canary.name, limit)) {
+        stop = fmt::format("{} was rolled back {} times within the hour", canary.name, limit);
+      }
+    }
+  }
+  if (!stop.empty()) {
+    deploy.state = DeployState::frozen;
+    const std::string text = fmt::format("{} {} should be rolled back on {} ({}), but is frozen: {}",
+                                         service.name, deploy.version, hosts, deploy.reason.text, stop);
+    deploy.note(now_us, "frozen", "", text);
+    Decision decision = decision_of(deploy, DecisionKind::frozen);
+    decision.reason.text = text;
+    emit(std::move(decision));
+    tell("frozen", deploy, text);
+    return;
+  }
+  deploy.state = DeployState::rolling_back;
+  tell("rollback", deploy,
+       fmt::format("{} {} is being rolled back on {} · {} · after {:.0f} s · {} requests hurt so far",
+                   service.name, deploy.version, hosts.empty() ? "no host" : hosts, deploy.reason.text,
+                   static_cast<double>(now_us - deploy.opened_us) / 1e6, deploy.requests_harmed));
+  plan_commands(service, deploy);
+  after_steps(service, deploy);
+}
+
+bool Fold::State::too_often(const std::string& service, const std::string& host, int limit) const {
+  auto it = automatic_rollbacks.find(service + "|" + host);
+  if (it == automatic_rollbacks.end()) return false;
+  return std::ranges::count_if(it->second, [&](int64_t at) { return now_us - at < 3600 * kSecondUs; }) >= limit;
+}
+
+/// Its own previous version if that is known good; else the settled version most hosts run; else none.
+std::string Fold::State::target_for(const Service& service, const Deploy& deploy,
+                                    const Canary& canary) const {
+  const auto good = [&](const std::string& version) {
+    return !version.empty() && version != deploy.version && service.settled(version) &&
+           !service.condemned(version, now_us);
+  };
+  if (good(canary.from)) return canary.from;
+  std::map<std::string, size_t> running;
+  for (const auto& track : service.tracks) {
+    if (!track->gone && good(track->version)) ++running[track->version];
+  }
+  auto most = std::ranges::max_element(running, {}, [](const auto& pair) { return pair.second; });
+  return most == running.end() ? std::string() : most->first;
+}
+
+/// Commands what the limits allow now; called again at every tick until all is done.
+void Fold::State::plan_commands(Service& service, Deploy& deploy) {
+  const Policy& policy = policies.of(service.name);
+  const size_t fleet = service.present_hosts();
+  const size_t parallel =
+      std::max<size_t>(1, static_cast<size_t>(policy.max_parallel * static_cast<double>(fleet)));
+  size_t in_flight = 0, healthy = 0;
+  for (const auto& other : deploys) {
+    if (other->service != service.name || !other->open()) continue;
+    in_flight += static_cast<size_t>(std::ranges::count_if(other->canaries, &Canary::in_flight));
+  }
+  const auto serves = [&](const Track& track) {
+    return !track.gone && track.phase == Phase::serving && now_us - track.last_heard_us <= kSilentUs;
+  };
+  for (const auto& track : service.tracks) healthy += serves(*track) ? 1 : 0;
+  const auto least = static_cast<size_t>(std::ceil(policy.min_healthy * static_cast<double>(fleet)));
+
+  for (Canary& canary : deploy.canaries) {
+    const Track& track = *service.tracks[canary.host];
+    if (books[track.host].in_conflict(now_us)) continue;
+    if (canary.in_flight()) {
+      if (now_us >= canary.next_issue_us) command(service, deploy, canary);
+      continue;
+    }
+    if (canary.left || canary.failed || !canary.command.empty() || track.ambiguous) continue;
+    if (in_flight >= parallel) break;
+    // Taking down a host that still serves must leave enough of them; one at a time is always allowed, and a host that
+    // is failing already is put back in any case.
+    if (serves(track) && in_flight > 0 && healthy <= least) continue;
+    if (canary.target.empty()) canary.target = target_for(service, deploy, canary);
+    if (canary.target.empty()) {
+      canary.failed = true;
+      canary.reason = "no settled version to go back to";
+      continue;
+    }
+    canary.commanded_us = now_us;
+    if (deploy.actor.empty()) {
+      auto& times = automatic_rollbacks[service.name + "|" + canary.name];
+      std::erase_if(times, [&](int64_t at) { return now_us - at >= 3600 * kSecondUs; });
+      times.push_back(now_us);
+    }
+    command(service, deploy, canary);
+    deploy.note(now_us, "commanded", canary.name,
+                fmt::format("back from {} to {}", deploy.version, canary.target));
+    ++in_flight;
+    if (serves(track)) --healthy;
+  }
+}
+
+void Fold::State::command(Service& service, Deploy& deploy, Canary& canary) {
+  ++canary.revision;
+  canary.command = command_id(deploy.id, canary.name, service.name, "rollback", 0);
+  canary.next_issue_us = now_us + (canary.step.empty() ? kUnansweredUs : kReissueUs);
+  effects.emplace_back(order_for(service, deploy, canary));
+}
+
+CommandOrder Fold::State::order_for(const Service& service, const Deploy& deploy,
+                                    const Canary& canary) const {
+  const Track& track = *service.tracks[canary.host];
+  CommandOrder order;
+  order.effect_id = fmt::format("{}/command/{}/{}", deploy.id, canary.name, canary.revision);
+  order.command.id = canary.command;
+  order.command.revision = canary.revision;
+  order.command.deploy = deploy.id;
+  order.command.host = canary.name;
+  order.command.service = service.name;
+  order.command.kind = CommandKind::rollback;
+  order.command.condemned = deploy.version;
+  order.command.target = canary.target;
+  order.command.issued_us = now_us;
+  order.command.not_after_us = now_us + track.wall_offset_us + kCommandLifeUs;
+  return order;
+}
+
+void Fold::State::step_reported(Service& service, Track& track, const Event& event, int64_t at_us) {
+  for (auto& each : deploys) {
+    Deploy& deploy = *each;
+    if (deploy.service != service.name || !deploy.open()) continue;
+    Canary* canary = deploy.find(track.index);
+    if (canary == nullptr || canary->command.empty() || canary->command != event.command) continue;
+    const int now_rank = rank(event.step);
+    const bool ended_badly = event.step == "failed" || event.step == "refused";
+    if (!ended_badly && now_rank <= rank(canary->step)) return;  // reported again after a restart
+    if (ended_badly && (canary->failed || canary->verified_us != 0)) return;
+    deploy.note(at_us, event.step, track.host, event.reason);
+    if (event.step == "refused" && may_pass(event.reason) && !canary->left) {
+      canary->reason = event.reason;
+      canary->next_issue_us = std::max(canary->next_issue_us, now_us + kUnansweredUs);
+      return;
+    }
+    canary->step = event.step;
+    canary->reason = event.reason;
+    canary->next_issue_us = std::max(canary->next_issue_us, now_us + kReissueUs);
+    if (event.step == "healthy" || event.step == "verified") {
+      if (canary->restored_us == 0) canary->restored_us = at_us;
+    }
+    if (event.step == "verified") canary->verified_us = at_us;
+    if (ended_badly) canary->failed = true;
+    after_steps(service, deploy);
+    return;
+  }
+}
+
+/// Looks whether the rollback is done, or has failed somewhere.
+void Fold::State::after_steps(Service& service, Deploy& deploy) {
+  if (!deploy.acting()) return;
+  bool all_done = true;
+  std::string failed;
+  for (const Canary& canary : deploy.canaries) {
+    // A host that left by itself needs nothing; one that left by our command is done when it says verified.
+    const bool done = canary.verified_us != 0 || (canary.left && !canary.restored_by_us);
+    if (canary.failed && !canary.left) {
+      failed += fmt::format("{}{}: {}", failed.empty() ? "" : "; ", canary.name, canary.reason);
+    } else if (!done) {
+      all_done = false;
+    }
+  }
+  if (!failed.empty()) {
+    if (deploy.state == DeployState::rollback_failed) return;
+    deploy.state = DeployState::rollback_failed;
+    const std::string text = fmt::format("{} {}: rollback failed on {}; the host may still run it",
+                                         service.name, deploy.version, failed);
+    Decision decision = decision_of(deploy, DecisionKind::rollback_failed);
+    decision.reason.text = text;
+    emit(std::move(decision));
+    tell("rollback_failed", deploy, text);
+    return;
+  }
+  if (!all_done) return;
+  const bool any_verified = std::ranges::any_of(deploy.canaries, [](const Canary& c) { return c.verified_us != 0; });
+  if (!any_verified) {
+    Decision decision = decision_of(deploy, DecisionKind::withdrawn);
+    decision.reason.text = "its hosts left it by themselves";
+    emit(std::move(decision));
+    end(deploy, DeployState::withdrawn);
+    return;
+  }
+  deploy.state = DeployState::rolled_back;
+  deploy.rolled_back_us = now_us;
+  Decision decision = decision_of(deploy, DecisionKind::rolled_back);
+  decision.reason.text = words_rolled_back(deploy);
+  deploy.note(now_us, "rolled_back", "", decision.reason.text);
+  emit(std::move(decision));
+  std::string hosts;
+  for (const Canary& canary : deploy.canaries) {
+    if (canary.verified_us != 0) hosts += (hosts.empty() ? "" : ", ") + canary.name;
+  }
+  tell("rolled_back", deploy,
+       fmt::format("{} {} rolled back on {} · {} · {}", service.name, deploy.version, hosts,
+                   deploy.reason.text, words_rolled_back(deploy)));
+  const bool by_rate = deploy.reason.effect || (deploy.reason.canary && deploy.reason.baseline);
+  if (!by_rate || deploy.reason.kind == ReasonKind::act) return;
+  const double effect = deploy.reason.effect.value_or(
+      *deploy.reason.canary / std::max(*deploy.reason.baseline, 1e-4));
+  deploy.recovery.emplace(std::max(kLeastStillBadRatio, std::sqrt(std::max(effect, 1.0))), kRecoveryAlpha);
+}
+
+/// The same comparison again, with the hosts that were put back as the canary.
+void Fold::State::verify_recovery(Service& service, Deploy& deploy, int64_t second) {
+  if (second * kSecondUs < deploy.rolled_back_us) return;
+  const std::vector<Cell>* cells = service.steps.at(second);
+  double canary_requests = 0, canary_errors = 0, baseline_requests = 0, baseline_errors = 0;
+  size_t serving = 0, restored = 0;
+  for (const Canary& canary : deploy.canaries) restored += canary.verified_us != 0 && !service.tracks[canary.host]->gone ? 1 : 0;
+  if (cells != nullptr) {
+    for (const Cell& cell : *cells) {
+      const Canary* canary = deploy.find(cell.host);
+      if (!cell.judged) continue;
+      if (canary != nullptr && canary->verified_us != 0 && cell.version == canary->target) {
+        ++serving;
+        canary_requests += static_cast<double>(cell.requests);
+        canary_errors += static_cast<double>(cell.errors);
+      } else if (canary == nullptr && service.settled(cell.version) &&
+                 !in_other_deploy(service, deploy, cell.host)) {
+        baseline_requests += static_cast<double>(cell.requests);
+        baseline_errors += static_cast<double>(cell.errors);
+      }
+    }
+  }
+  bool died = false;
+  for (const Canary& canary : deploy.canaries) {
+    const auto& deaths = service.tracks[canary.host]->deaths;
+    died = died || (!deaths.empty() && deaths.back().at_us >= second * kSecondUs);
+  }
+  deploy.recovery_quiet_seconds = serving >= restored && !died ? deploy.recovery_quiet_seconds + 1 : 0;
+  if (deploy.recovery) {
+    deploy.recovery->step(canary_requests, canary_errors, baseline_requests, baseline_errors);
+  }
+  const bool well = deploy.recovery ? deploy.recovery->recovered() && deploy.recovery_quiet_seconds > 0
+                                    : deploy.recovery_quiet_seconds >= kQuietSeconds;
+  const auto after = static_cast<double>(now_us - deploy.rolled_back_us) / 1e6;
+  if (well) {
+    Decision decision = decision_of(deploy, DecisionKind::recovered);
+    decision.reason.text = fmt::format("{} is well again {:.0f} s after the rollback of {}: {}",
+                                       service.name, after, deploy.version, words_rolled_back(deploy));
+    deploy.note(now_us, "recovered", "", decision.reason.text);
+    tell("recovered", deploy, decision.reason.text);
+    emit(std::move(decision));
+    end(deploy, DeployState::recovered);
+    return;
+  }
+  if (after < policies.of(service.name).verify_seconds) return;
+  Decision decision = decision_of(deploy, DecisionKind::not_the_cause);
+  decision.reason.text = fmt::format(
+      "{} was put back from {}, and {:.0f} s later no recovery shows: the release was not the cause, or not the only one",
+      service.name, deploy.version, after);
+  deploy.note(now_us, "not_the_cause", "", decision.reason.text);
+  tell("not_the_cause", deploy, decision.reason.text);
+  emit(std::move(decision));
+  end(deploy, DeployState::not_the_cause);
+}
+
+}  // namespace serin::core

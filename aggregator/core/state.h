@@ -1,0 +1,150 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "aggregator/core/deploy.h"
+#include "aggregator/core/effects.h"
+#include "aggregator/core/fold.h"
+#include "aggregator/core/host_book.h"
+#include "aggregator/core/track.h"
+
+// The inside of the fold. Its functions lie in files by what they are about: fold.cpp (the door), intake.cpp
+// (samples, events, acts), watch.cpp (a deploy opens, hosts join and leave, it ends), evidence.cpp (seconds close and
+// are judged), guard.cpp (guardrails), rollback.cpp (commands, steps, recovery), show.cpp (views, gate).
+
+namespace serin::core {
+
+/// What is known of one version of a service.
+struct VersionRecord {
+  bool settled = false;
+  int64_t condemned_us = 0;  ///< 0: not condemned
+  uint32_t attempts = 0;     ///< deploys opened so far
+  size_t stage_passed = 0;   ///< stages 0 … stage_passed-1 were passed
+  bool irreversible = false;  ///< declared
+};
+
+struct Service {
+  std::string name;
+  int64_t first_seen_us = 0;
+  bool remembered = false;  ///< the audit knew it: what runs now is not settled just by being first seen
+  std::vector<std::unique_ptr<Track>> tracks;
+  std::map<std::string, uint32_t, std::less<>> by_host;
+  std::map<std::string, VersionRecord, std::less<>> versions;
+  StepTable steps;
+  bool watching = false;    ///< seconds are being closed
+  int64_t next_second = 0;  ///< the next one to close
+  int64_t last_close_check_us = 0;
+
+  [[nodiscard]] bool settled(std::string_view version) const;
+  [[nodiscard]] bool condemned(std::string_view version, int64_t now_us) const;
+  [[nodiscard]] size_t present_hosts() const;  ///< hosts that have not said farewell
+};
+
+struct Fold::State {
+  static constexpr int64_t kSecondUs = 1'000'000;
+  static constexpr int64_t kFirstSeenUs = 60 * kSecondUs;    ///< a fleet's agents come up within this
+  static constexpr int64_t kAnnounceUs = 3 * kSecondUs;      ///< CONTRACTS §3
+  static constexpr int64_t kMaxAgeUs = 3600 * kSecondUs;     ///< older samples are refused
+  static constexpr int64_t kSkewUs = 2 * kSecondUs;
+  static constexpr int64_t kHeardUs = 5 * kSecondUs;
+  static constexpr int64_t kSilentShownUs = 5 * kSecondUs;
+  static constexpr int64_t kSilentUs = 15 * kSecondUs;
+  static constexpr int64_t kBusGapUs = 3 * kSecondUs;        ///< the clock ticks once a second
+  static constexpr int64_t kCondemnedUs = 30LL * 86400 * kSecondUs;
+  static constexpr int64_t kReissueUs = 300 * kSecondUs;     ///< CONTRACTS §7
+  static constexpr int64_t kUnansweredUs = 30 * kSecondUs;   ///< no step heard at all: ask again
+  static constexpr int64_t kCommandLifeUs = 600 * kSecondUs;
+  static constexpr size_t kMaxTracks = 50'000;               ///< (host, service) pairs
+  static constexpr size_t kMaxDeploys = 500;                 ///< the oldest ended ones are forgotten
+
+  explicit State(PolicySet initial) : policies(std::move(initial)) {}
+
+  // ---- what it knows
+  PolicySet policies;
+  int64_t now_us = 0;
+  uint64_t last_sequence = 0;
+  int64_t gap_from_us = 0, gap_to_us = 0;  ///< the last time the stream stood still
+  std::map<std::string, HostBook, std::less<>> books;
+  std::map<std::string, Service, std::less<>> services;
+  std::vector<std::unique_ptr<Deploy>> deploys;  ///< oldest first
+  std::map<std::string, Decision> facts;         ///< SERIN_AUDIT by effect id
+  std::multimap<int64_t, Decision> facts_to_come;  ///< by time: those that the stream has not reached
+  std::map<std::string, Decision> fact_verdicts;  ///< by deploy: what was decided
+  std::map<std::string, std::vector<int64_t>> automatic_rollbacks;  ///< "service|host" -> times
+  Counters counters;
+  std::vector<Effect> effects;                   ///< of the step in hand
+
+  // ---- intake.cpp
+  void take(const Sample& sample, int64_t stored_us);
+  void take(const Event& event, int64_t stored_us);
+  void take(const Control& control);
+  void take_act(const Control& control);
+  Track* track_of(const std::string& host, const std::string& service);
+  bool admit(const Identity& from, const std::string& service, int64_t age_us, int64_t wall_us,
+             int64_t stored_us, Track*& track, int64_t& end_us);
+  void use(Service& service, Track& track, const Sample& sample, int64_t end_us);
+  void release_waiting(Service& service, Track& track);
+  void started(Service& service, Track& track, const Event& event, int64_t at_us);
+  void died(Service& service, Track& track, const Event& event, int64_t at_us);
+
+  // ---- watch.cpp
+  Deploy* open_deploy(std::string_view service, std::string_view version);
+  Deploy* deploy_by_id(std::string_view id);
+  Deploy& open(Service& service, Track& first, const Event& event, int64_t at_us);
+  void join(Service& service, Deploy& deploy, Track& track, const std::string& from, int64_t at_us);
+  void leave(Service& service, Deploy& deploy, Track& track, const std::string& to);
+  void settle(Service& service, const std::string& version, const std::string& why);
+  void make_battery(Service& service, Deploy& deploy);
+  void choose_baseline(Service& service, Deploy& deploy);
+  void window(Service& service, Deploy& deploy);
+  void conclude(Service& service, Deploy& deploy, DecisionKind kind, DeployState state, Reason reason);
+  void end(Deploy& deploy, DeployState state);
+  void apply_fact(Service& service, Deploy& deploy);
+  void forget_old_deploys();
+
+  // ---- evidence.cpp
+  void close_seconds(Service& service);
+  bool may_close(const Service& service, int64_t second) const;
+  void judge_second(Service& service, Deploy& deploy, int64_t second);
+  void gather(Service& service, Deploy& deploy, int64_t second);
+  void feed(Service& service, Deploy& deploy, int64_t second);
+  void settle_cadence(Service& service, Deploy& deploy, int64_t second);
+  void watch_fleet(Deploy& deploy, int64_t second);
+  bool in_other_deploy(const Service& service, const Deploy& deploy, uint32_t host) const;
+
+  // ---- guard.cpp
+  void guard_events(Service& service, Track& track, const Event& event);
+  void guard_time(Service& service);
+  void guard_limits(Service& service, Deploy& deploy, int64_t second);
+  void guardrail(Service& service, Deploy& deploy, const std::string& name, const std::string& host,
+                 std::string text);
+
+  // ---- rollback.cpp
+  void decide_rollback(Service& service, Deploy& deploy, Reason reason, const std::string& actor);
+  void begin_rollback(Service& service, Deploy& deploy);
+  void plan_commands(Service& service, Deploy& deploy);
+  std::string target_for(const Service& service, const Deploy& deploy, const Canary& canary) const;
+  void command(Service& service, Deploy& deploy, Canary& canary);
+  CommandOrder order_for(const Service& service, const Deploy& deploy, const Canary& canary) const;
+  void step_reported(Service& service, Track& track, const Event& event, int64_t at_us);
+  void after_steps(Service& service, Deploy& deploy);
+  void verify_recovery(Service& service, Deploy& deploy, int64_t second);
+  bool too_often(const std::string& service, const std::string& host, int limit) const;
+
+  // ---- fold.cpp
+  void advance(int64_t stored_us);
+  void remember(const Decision& fact);
+  void every_service();
+  void emit(Decision decision);
+  void tell(std::string kind, const Deploy& deploy, std::string text);
+  Decision decision_of(const Deploy& deploy, DecisionKind kind, const std::string& host = {}) const;
+};
+
+/// How many hosts of a fleet may run a deploy at a stage of the policy ("1 host", "5%"); at least one.
+size_t stage_hosts(const Policy& policy, size_t stage, size_t fleet);
+
+}  // namespace serin::core

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "schema/messages.h"
+
+namespace serin::core {
+
+/// 10 s blocks of what a host did on a version, for the judge's spread; at most an hour.
+class History {
+ public:
+  static constexpr int64_t kBlockUs = 10'000'000;
+  static constexpr size_t kMaxBlocks = 360;
+  struct Block {
+    int64_t index = 0;  ///< canonical time / kBlockUs
+    std::string version;
+    uint64_t requests = 0, errors = 0;
+    ExpHistogram latency;
+  };
+  void add(int64_t middle_us, const std::string& version, const RequestMetrics& requests);
+  [[nodiscard]] const std::deque<Block>& blocks() const { return blocks_; }
+
+ private:
+  std::deque<Block> blocks_;
+};
+
+/// What the fold knows of one service on one host.
+struct Track {
+  std::string host, service;
+  uint32_t index = 0;  ///< among the hosts of its service, stable
+
+  std::string version, selected, generation;
+  std::string previous;              ///< the other version that ran here last
+  bool ambiguous = false;
+  int64_t version_since_us = 0;      ///< when this version started here; 0 = before we looked
+  int64_t generation_since_us = 0;   ///< start of the process, as far as known; 0 = long ago
+
+  Phase phase = Phase::serving;
+  int64_t phase_since_us = 0;
+  int64_t last_heard_us = 0;         ///< canonical time of the last message
+  int64_t last_end_us = INT64_MIN;   ///< end of the last interval
+  int64_t last_step = INT64_MIN;     ///< newest evidence step it has reported
+  uint32_t interval_us = 0;
+  bool gone = false;                 ///< said farewell
+  int64_t wall_offset_us = 0;        ///< host's wall clock less canonical time
+
+  uint64_t samples = 0, repeats = 0, late = 0, refused = 0, skewed = 0;
+  std::vector<Absent> absent;
+
+  struct Death {
+    int64_t at_us = 0;
+    std::string version;
+  };
+  std::deque<Death> deaths;          ///< unexpected ends, newest last
+  static constexpr size_t kMaxDeaths = 16;
+
+  struct Waiting {
+    Sample sample;
+    int64_t stored_us = 0, end_us = 0;
+  };
+  std::vector<Waiting> waiting;      ///< samples of a generation that was not announced yet
+  static constexpr size_t kMaxWaiting = 16;
+
+  History history;
+};
+
+}  // namespace serin::core
