@@ -100,8 +100,8 @@ void Fold::State::every_service() {
   for (auto& [name, service] : services) {
     if (!service.watching) continue;
     close_seconds(service);
-    if (now_us - service.last_close_check_us < kSecondUs / 4) continue;
-    service.last_close_check_us = now_us;
+    if (now_us - service.last_time_check_us < kSecondUs / 4) continue;
+    service.last_time_check_us = now_us;
     guard_time(service);
     for (size_t i = 0; i < deploys.size(); ++i) {
       Deploy& deploy = *deploys[i];
