@@ -53,6 +53,7 @@ void walk_policy(PolicyType& policy, Walker&& at) {
   });
   at.group("must_see", [&](auto& must_see) { must_see.share("errors", policy.must_see_errors); });
   at.integer("min_requests_to_pass", policy.min_requests_to_pass, 0, 1'000'000'000);
+  at.duration("baseline_age", policy.baseline_age_seconds, 0, 3'600);
   at.duration("verify_within", policy.verify_seconds, 10, 3'600);
 }
 
