@@ -59,3 +59,7 @@ class Clients:
     def first_failure(self, host, after):
         return min((f["ended"] for f in self.failures if f["host"] == host and f["began"] >= after),
                    default=None)
+
+    def close(self):
+        if self._file is not None:
+            self._file.close()

@@ -154,3 +154,4 @@ class Fleet:
     def end(self):
         self.crew.end()
         self.receiver.close()
+        self.clients.close()
