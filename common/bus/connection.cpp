@@ -1,0 +1,166 @@
+#include "common/bus/connection.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace serin::bus {
+namespace {
+
+constexpr int64_t kConnectTimeoutMs = 2000;
+constexpr int64_t kReconnectWaitMs = 500;
+constexpr int64_t kReconnectJitterMs = 500;  // a fleet must not come back in one instant
+constexpr int64_t kPingIntervalMs =
+    3000;  // with 2 pings out a frozen server is noticed within about 9 s
+constexpr int kPingsOut = 2;
+constexpr int64_t kWriteDeadlineMs = 2000;  // a full socket must not hold a publisher for longer
+constexpr int kEver = -1;
+
+std::shared_ptr<ConnectionListener> listener_of(void* closure) {
+  return Closure::target<ConnectionListener>(closure);
+}
+
+void on_connected(natsConnection*, void* closure) {
+  if (auto listener = listener_of(closure)) listener->link_connected();
+}
+void on_disconnected(natsConnection*, void* closure) {
+  if (auto listener = listener_of(closure)) listener->link_disconnected();
+}
+void on_closed(natsConnection*, void* closure) {
+  if (auto listener = listener_of(closure)) listener->link_closed();
+}
+void on_error(natsConnection* connection, natsSubscription*, natsStatus status, void* closure) {
+  auto listener = listener_of(closure);
+  if (!listener) return;
+  const char* text = nullptr;
+  natsConnection_GetLastError(connection, &text);
+  listener->link_error(text != nullptr && *text != '\0' ? text : natsStatus_GetText(status));
+}
+
+bool any_tls(const std::vector<std::string>& urls) {
+  return std::ranges::any_of(urls,
+                             [](const std::string& url) { return url.starts_with("tls://"); });
+}
+
+natsStatus set_servers(natsOptions* raw, const std::vector<std::string>& urls) {
+  std::vector<const char*> list;
+  for (const std::string& url : urls) list.push_back(url.c_str());
+  const natsStatus status = natsOptions_SetServers(raw, list.data(), static_cast<int>(list.size()));
+  return status == NATS_OK && any_tls(urls) ? natsOptions_SetSecure(raw, true) : status;
+}
+
+natsStatus set_identity(natsOptions* raw, const ConnectionOptions& options) {
+  natsStatus status = natsOptions_SetName(raw, options.name.c_str());
+  if (status == NATS_OK && options.credentials) {
+    status = natsOptions_SetUserCredentialsFromFiles(raw, options.credentials->c_str(), nullptr);
+  }
+  if (status == NATS_OK && !options.inbox_prefix.empty()) {
+    status = natsOptions_SetCustomInboxPrefix(raw, options.inbox_prefix.c_str());
+  }
+  return status;
+}
+
+natsStatus set_patience(natsOptions* raw, int reconnect_buffer_bytes) {
+  natsStatus status = natsOptions_SetTimeout(raw, kConnectTimeoutMs);
+  if (status == NATS_OK) status = natsOptions_SetMaxReconnect(raw, kEver);
+  if (status == NATS_OK) status = natsOptions_SetReconnectWait(raw, kReconnectWaitMs);
+  if (status == NATS_OK)
+    status = natsOptions_SetReconnectJitter(raw, kReconnectJitterMs, kReconnectJitterMs);
+  if (status == NATS_OK) status = natsOptions_SetReconnectBufSize(raw, reconnect_buffer_bytes);
+  if (status == NATS_OK) status = natsOptions_SetPingInterval(raw, kPingIntervalMs);
+  if (status == NATS_OK) status = natsOptions_SetMaxPingsOut(raw, kPingsOut);
+  if (status == NATS_OK) status = natsOptions_SetWriteDeadline(raw, kWriteDeadlineMs);
+  if (status == NATS_OK) status = natsOptions_SetFailRequestsOnDisconnect(raw, true);
+  if (status == NATS_OK)
+    status = natsOptions_SetSendAsap(raw, true);  // nothing lingers in a buffer, nobody is woken
+  if (status == NATS_OK)
+    status = natsOptions_UseGlobalMessageDelivery(raw, true);  // one thread: arrival order
+  return status;
+}
+
+natsStatus set_callbacks(natsOptions* raw, void* closure) {
+  natsStatus status = natsOptions_SetRetryOnFailedConnect(raw, true, on_connected, closure);
+  if (status == NATS_OK) status = natsOptions_SetReconnectedCB(raw, on_connected, closure);
+  if (status == NATS_OK) status = natsOptions_SetDisconnectedCB(raw, on_disconnected, closure);
+  if (status == NATS_OK) status = natsOptions_SetClosedCB(raw, on_closed, closure);
+  if (status == NATS_OK) status = natsOptions_SetErrorHandler(raw, on_error, closure);
+  return status;
+}
+
+Result<OptionsPtr> make_options(const ConnectionOptions& options, void* closure) {
+  if (options.urls.empty()) return fail("no NATS server is named: set [nats] url");
+  natsOptions* raw = nullptr;
+  natsStatus status = natsOptions_Create(&raw);
+  OptionsPtr made(raw);
+  if (status == NATS_OK) status = set_servers(raw, options.urls);
+  if (status == NATS_OK) status = set_identity(raw, options);
+  if (status == NATS_OK) status = set_patience(raw, options.reconnect_buffer_bytes);
+  if (status == NATS_OK) status = set_callbacks(raw, closure);
+  if (status != NATS_OK)
+    return fail(fmt::format("the NATS settings do not work: {}", last_error_text(status)));
+  return made;
+}
+
+}  // namespace
+
+std::string last_error_text(natsStatus status) {
+  natsStatus last = NATS_OK;
+  const char* text = nats_GetLastError(&last);
+  if (last == status && text != nullptr && *text != '\0') return text;
+  return natsStatus_GetText(status);
+}
+
+Connection::Connection(std::shared_ptr<ConnectionListener> listener, std::string inbox_prefix)
+    : listener_(std::move(listener)), inbox_prefix_(std::move(inbox_prefix)) {
+  closure_.emplace(listener_);
+}
+
+Result<std::unique_ptr<Connection>> Connection::open(const ConnectionOptions& options,
+                                                     std::shared_ptr<ConnectionListener> listener) {
+  std::unique_ptr<Connection> made(new Connection(std::move(listener), options.inbox_prefix));
+  auto raw = make_options(options, made->closure_->key());
+  if (!raw) return std::unexpected(raw.error());
+  const natsStatus status = natsConnection_Connect(&made->connection_, raw->get());
+  if (status == NATS_OK) {
+    made->listener_->link_connected();  // cnats calls only when the first try has failed
+    return made;
+  }
+  if (status == NATS_NOT_YET_CONNECTED) return made;
+  return fail(fmt::format("cannot connect to NATS: {}", last_error_text(status)));
+}
+
+Connection::~Connection() {
+  closure_.reset();
+  if (connection_ == nullptr) return;
+  natsConnection_Close(connection_);
+  natsConnection_Destroy(connection_);
+}
+
+std::string Connection::new_inbox() const {
+  natsInbox* raw = nullptr;
+  if (natsInbox_Create(&raw) != NATS_OK) return {};
+  const std::string made(raw);
+  natsInbox_Destroy(raw);
+  if (inbox_prefix_.empty()) return made;
+  return inbox_prefix_ + made.substr(made.find('.'));
+}
+
+Result<SubscriptionPtr> Connection::subscribe(const std::string& subject, natsMsgHandler handler,
+                                              const Closure& closure) const {
+  natsSubscription* raw = nullptr;
+  const natsStatus status =
+      natsConnection_Subscribe(&raw, connection_, subject.c_str(), handler, closure.key());
+  if (status != NATS_OK)
+    return fail(fmt::format("cannot subscribe to {}: {}", subject, last_error_text(status)));
+  return SubscriptionPtr(raw);
+}
+
+Result<SubscriptionPtr> Connection::subscribe_sync(const std::string& subject) const {
+  natsSubscription* raw = nullptr;
+  const natsStatus status = natsConnection_SubscribeSync(&raw, connection_, subject.c_str());
+  if (status != NATS_OK)
+    return fail(fmt::format("cannot subscribe to {}: {}", subject, last_error_text(status)));
+  return SubscriptionPtr(raw);
+}
+
+}  // namespace serin::bus
