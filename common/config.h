@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
+#include <utility>
 #include <vector>
 
 #include "common/error.h"
@@ -30,7 +30,7 @@ class ConfigTable {
   std::optional<double> number(std::string_view key, double least, double most);
   std::optional<bool> boolean(std::string_view key);
   std::optional<std::vector<std::string>> strings(std::string_view key);  ///< one string counts as a list of one
-  /// "10m", "45s", "250ms", "2h", "1d": seconds.
+  /// "10m", "45s", "250ms", "2h", "1d": seconds (common/duration.h).
   std::optional<double> duration_seconds(std::string_view key);
   /// "10%" -> 0.10; a bare number in [0, 1] is taken as it is.
   std::optional<double> share(std::string_view key);
@@ -43,7 +43,7 @@ class ConfigTable {
   /// The names of all sub-tables (`[policy.default]` read from `policy` gives "default").
   std::vector<std::string> table_names();
   /// What kind of value stands at a key, without ticking it off.
-  enum class Kind { absent, string, integer, number, boolean, array, table };
+  enum class Kind { absent, string, integer, number, boolean, array, table, other };
   Kind kind(std::string_view key) const;
   bool has(std::string_view key) const { return kind(key) != Kind::absent; }
 

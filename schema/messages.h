@@ -228,6 +228,7 @@ struct Decision {
   Reason reason;
   std::string actor;           ///< empty: Serin itself
   bool incomplete = false;     ///< rests on less than the whole watch
+  uint32_t stage = 0;          ///< index into the policy's stages that the watch was for
   friend bool operator==(const Decision&, const Decision&) = default;
 };
 

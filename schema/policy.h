@@ -1,8 +1,9 @@
 #pragma once
 
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <map>
 #include <vector>
 
 #include "common/config.h"
@@ -41,6 +42,16 @@ struct Policy {
   double verify_seconds = 120;    ///< a rollback that has not recovered by then was not the cause
   friend bool operator==(const Policy&, const Policy&) = default;
 };
+
+/// One step of a roll-out: a number of hosts, or a share of the fleet.
+struct Stage {
+  size_t hosts = 0;  ///< 0: by share
+  double share = 0;
+  /// Hosts of a fleet that this stage may reach: at least 1, at most all.
+  [[nodiscard]] size_t of(size_t fleet) const;
+};
+/// "1 host", "3 hosts" or "25%"; nullopt for anything else.
+std::optional<Stage> stage_from(std::string_view text);
 
 /// The whole effective policy: `default` and per service.
 struct PolicySet {

@@ -53,7 +53,8 @@ Decision read(const fbs::Decision& from, Fields& faults) {
       .hosts = read_hosts(from.hosts(), faults),
       .reason = read_reason(from.reason(), faults),
       .actor = text(from.actor(), "actor", faults),
-      .incomplete = from.incomplete()};
+      .incomplete = from.incomplete(),
+      .stage = from.stage()};
   if (const auto outcome = check(decision); !outcome) faults.fault(outcome.error());
   return decision;
 }
@@ -75,7 +76,8 @@ Bytes encode(const Decision& decision) {
       builder,
       fbs::CreateDecision(builder, effect, static_cast<fbs::DecisionKind>(decision.kind), deploy,
                           service, version, previous, decision.attempt, decision.at_us,
-                          decision.input_sequence, hosts, reason, actor, decision.incomplete));
+                          decision.input_sequence, hosts, reason, actor, decision.incomplete,
+                          decision.stage));
   return finished(builder);
 }
 

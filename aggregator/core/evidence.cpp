@@ -56,29 +56,55 @@ std::vector<judge::HostStep> as_steps(const std::vector<Cell>& cells) {
 
 }  // namespace
 
+/// True while this host is expected to report `second` and has not. Hosts that were heard just before the stream stood
+/// still are expected too: their samples are on the way.
+bool Fold::State::awaited(const Track& track, int64_t second) const {
+  if (track.gone || track.interval_us > kFastIntervalUs || track.phase == Phase::down ||
+      track.last_step >= second) {
+    return false;
+  }
+  const bool after_gap = now_us - gap_to_us < 2 * kHeardUs;
+  return now_us - track.last_heard_us <= kHeardUs ||
+         (after_gap && gap_from_us - track.last_heard_us <= kHeardUs);
+}
+
 /// A second closes when every host heard of late has reported it, or, 3 s past its end, when half of the baseline is
 /// already further. So an outage of the bus delays evidence and loses none; one late host is left out of one second.
-bool Fold::State::may_close(const Service& service, int64_t second) const {
+/// Costs one look at the host last waited for; the whole fleet is gone through about once a second.
+bool Fold::State::may_close(Service& service, int64_t second) const {
   const int64_t end_us = (second + 1) * kSecondUs;
-  if (now_us < end_us) return false;
-  bool all = true, any = false;
+  if (now_us < end_us || service.tracks.empty()) return false;
+  const size_t count = service.tracks.size();
+  if (service.waiting_for >= count) service.waiting_for = 0;
+  const size_t begin = service.waiting_for;
+  bool all = true;
+  for (size_t i = 0; all && i < count; ++i) {
+    const size_t index = (begin + i) % count;
+    if (!awaited(*service.tracks[index], second)) continue;
+    service.waiting_for = index;
+    all = false;
+  }
+  if (all) {
+    return now_us >= end_us + kSlowestCloseUs || std::ranges::any_of(service.tracks, [&](const auto& track) {
+             return !track->gone && now_us - track->last_heard_us <= kHeardUs;
+           });
+  }
+  if (now_us < end_us + kSlowestCloseUs || now_us - service.last_late_check_us < kSecondUs / 10) {
+    return false;
+  }
+  service.last_late_check_us = now_us;
+  std::set<uint32_t> canaries;
+  for (const auto& deploy : deploys) {
+    if (!deploy->open() || deploy->service != service.name) continue;
+    for (const auto& canary : deploy->canaries) canaries.insert(canary.host);
+  }
   size_t others = 0, further = 0;
-  const bool after_gap = now_us - gap_to_us < 2 * kHeardUs;
   for (const auto& track : service.tracks) {
-    if (track->gone || track->interval_us > kFastIntervalUs) continue;
-    const bool heard = now_us - track->last_heard_us <= kHeardUs ||
-                       (after_gap && gap_from_us - track->last_heard_us <= kHeardUs);
-    if (heard) any = true;
-    if (heard && track->phase != Phase::down && track->last_step < second) all = false;
-    const bool canary = std::ranges::any_of(deploys, [&](const auto& d) {
-      return d->open() && d->service == service.name && d->find(track->index) != nullptr;
-    });
-    if (canary) continue;
+    if (track->gone || track->interval_us > kFastIntervalUs || canaries.contains(track->index)) continue;
     ++others;
     if (track->last_step > second) ++further;
   }
-  if (all && any) return true;
-  return now_us >= end_us + kSlowestCloseUs && further * 2 >= others;
+  return further * 2 >= others;
 }
 
 void Fold::State::close_seconds(Service& service) {

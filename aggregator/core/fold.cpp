@@ -88,6 +88,7 @@ void Fold::State::remember(const Decision& fact) {
     case DecisionKind::pass:
       version.settled = true;
       version.condemned_us = 0;
+      version.stage_passed = std::max<size_t>(version.stage_passed, fact.stage + 1);
       service.remembered = true;
       break;
     case DecisionKind::absolved: version.condemned_us = 0; break;
@@ -100,8 +101,8 @@ void Fold::State::every_service() {
   for (auto& [name, service] : services) {
     if (!service.watching) continue;
     close_seconds(service);
-    if (now_us - service.last_close_check_us < kSecondUs / 4) continue;
-    service.last_close_check_us = now_us;
+    if (now_us - service.last_time_check_us < kSecondUs / 4) continue;
+    service.last_time_check_us = now_us;
     guard_time(service);
     for (size_t i = 0; i < deploys.size(); ++i) {
       Deploy& deploy = *deploys[i];
@@ -130,6 +131,7 @@ Decision Fold::State::decision_of(const Deploy& deploy, DecisionKind kind,
   decision.reason = deploy.reason;
   decision.actor = deploy.actor;
   decision.incomplete = deploy.incomplete;
+  decision.stage = static_cast<uint32_t>(deploy.stage);
   for (const auto& canary : deploy.canaries) decision.hosts.push_back(canary.name);
   decision.effect_id = fmt::format("{}/{}/{}/{}", deploy.id, name(kind), host, 0);
   return decision;

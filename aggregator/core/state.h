@@ -37,7 +37,8 @@ struct Service {
   StepTable steps;
   bool watching = false;    ///< seconds are being closed
   int64_t next_second = 0;  ///< the next one to close
-  int64_t last_close_check_us = 0;
+  int64_t last_time_check_us = 0, last_late_check_us = 0;
+  size_t waiting_for = 0;   ///< the host whose report the next second was last seen to wait for
 
   [[nodiscard]] bool settled(std::string_view version) const;
   [[nodiscard]] bool condemned(std::string_view version, int64_t now_us) const;
@@ -108,7 +109,8 @@ struct Fold::State {
 
   // ---- evidence.cpp
   void close_seconds(Service& service);
-  bool may_close(const Service& service, int64_t second) const;
+  bool awaited(const Track& track, int64_t second) const;
+  bool may_close(Service& service, int64_t second) const;
   void judge_second(Service& service, Deploy& deploy, int64_t second);
   void gather(Service& service, Deploy& deploy, int64_t second);
   void feed(Service& service, Deploy& deploy, int64_t second);

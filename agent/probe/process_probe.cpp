@@ -1,0 +1,187 @@
+#include "agent/probe/process_probe.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "agent/probe/proc_parse.h"
+
+namespace serin::agent {
+namespace {
+
+constexpr std::array<const char*, 5> kNames = {"stat", "statm", "status", "io", "limits"};
+constexpr std::array<std::string_view, 5> kMetrics = {"cpu_seconds", "rss_bytes", "switches",
+                                                      "io_bytes", "fd_limit"};
+constexpr unsigned kLimitsEvery = 60;  // readings; prlimit on a running service is rare
+
+bool means_ended(int error) {
+  return error == ESRCH || error == ENOENT || error == ENODEV;
+}
+
+std::optional<uint64_t> minus(std::optional<uint64_t> now, std::optional<uint64_t> before) {
+  if (!now || !before || *now < *before) return std::nullopt;
+  return *now - *before;
+}
+
+}  // namespace
+
+ProcessMetrics difference(const ProcessReading& before, const ProcessReading& now) {
+  ProcessMetrics metrics;
+  if (auto ns = minus(now.cpu_ns, before.cpu_ns))
+    metrics.cpu_seconds = static_cast<double>(*ns) / 1e9;
+  metrics.rss_bytes = now.rss_bytes;
+  metrics.threads = now.threads;
+  metrics.fds = now.fds;
+  metrics.fd_limit = now.fd_limit;
+  metrics.voluntary_switches = minus(now.voluntary_switches, before.voluntary_switches);
+  metrics.involuntary_switches = minus(now.involuntary_switches, before.involuntary_switches);
+  metrics.minor_faults = minus(now.minor_faults, before.minor_faults);
+  metrics.major_faults = minus(now.major_faults, before.major_faults);
+  metrics.read_bytes = minus(now.read_bytes, before.read_bytes);
+  metrics.written_bytes = minus(now.written_bytes, before.written_bytes);
+  return metrics;
+}
+
+ProcessProbe::Options ProcessProbe::for_this_machine() {
+  Options options;
+  struct stat info{};
+  options.count_fds_by_size = ::stat("/proc/self/fd", &info) == 0 && info.st_size > 0;
+  return options;
+}
+
+Result<ProcessProbe> ProcessProbe::open(int32_t pid, const Options& options) {
+  ProcessProbe probe(pid, options);
+  auto path = options.root / std::to_string(pid);
+  probe.folder_.reset(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!probe.folder_)
+    return fail(fmt::format("no process {}: {}: {}", pid, path.string(), errno_text(errno)));
+  for (int file = 0; file < kFileCount; ++file) probe.open_file(static_cast<File>(file));
+  probe.open_fd_folder();
+
+  std::string_view text;
+  if (probe.read_file(kStat, text) != Outcome::ok)
+    return fail(fmt::format("process {} ended, or {}/stat cannot be read", pid, path.string()));
+  auto stat = parse_stat(text);
+  if (!stat) return fail(fmt::format("{}/stat is not what proc(5) describes", path.string()));
+  if (stat->state == 'Z' || stat->state == 'X')
+    return fail(fmt::format("process {} has ended (zombie)", pid));
+  probe.start_ticks_ = stat->start_ticks;
+  return probe;
+}
+
+void ProcessProbe::open_file(File file) {
+  files_[file].reset(::openat(folder_.get(), kNames[file], O_RDONLY | O_CLOEXEC));
+  if (!files_[file])
+    note_absent(kMetrics[file],
+                fmt::format("/proc/{}/{}: {}", pid_, kNames[file], errno_text(errno)));
+}
+
+void ProcessProbe::open_fd_folder() {
+  fd_folder_.reset(::openat(folder_.get(), "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd_folder_) note_absent("fds", fmt::format("/proc/{}/fd: {}", pid_, errno_text(errno)));
+}
+
+void ProcessProbe::note_absent(std::string_view metric, std::string reason) {
+  for (auto& known : absent_)
+    if (known.metric == metric) return;
+  absent_.push_back({.metric = std::string(metric), .reason = std::move(reason)});
+}
+
+ProcessProbe::Outcome ProcessProbe::read_file(File file, std::string_view& text) {
+  if (!files_[file]) return Outcome::unreadable;
+  ssize_t got = ::pread(files_[file].get(), buffer_.data(), buffer_.size(), 0);
+  if (got > 0) {
+    text = {buffer_.data(), static_cast<size_t>(got)};
+    return Outcome::ok;
+  }
+  if (got == 0 || means_ended(errno)) return Outcome::ended;
+  note_absent(kMetrics[file],
+              fmt::format("/proc/{}/{}: {}", pid_, kNames[file], errno_text(errno)));
+  files_[file].reset();  // what is forbidden once stays forbidden: no second question each second
+  return Outcome::unreadable;
+}
+
+std::optional<ProcessReading> ProcessProbe::read() {
+  ProcessReading reading;
+  // The clock is asked by pid, so it comes first: if stat still answers afterwards, the pid was
+  // still ours.
+  if (options_.cpu_clock) reading.cpu_ns = cpu_clock_ns();
+  if (!read_stat(reading)) return std::nullopt;
+  read_rest(reading);
+  ++readings_;
+  return reading;
+}
+
+bool ProcessProbe::read_stat(ProcessReading& reading) {
+  std::string_view text;
+  if (read_file(kStat, text) != Outcome::ok) return false;
+  auto stat = parse_stat(text);
+  if (!stat || stat->state == 'Z' || stat->state == 'X' || stat->start_ticks != start_ticks_)
+    return false;
+  if (!reading.cpu_ns) {
+    static const uint64_t ns_per_tick =
+        1'000'000'000U / static_cast<uint64_t>(::sysconf(_SC_CLK_TCK));
+    reading.cpu_ns = stat->cpu_ticks * ns_per_tick;
+  }
+  reading.threads = stat->threads;
+  reading.minor_faults = stat->minor_faults;
+  reading.major_faults = stat->major_faults;
+  return true;
+}
+
+void ProcessProbe::read_rest(ProcessReading& reading) {
+  static const uint64_t page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  std::string_view text;
+  if (read_file(kStatm, text) == Outcome::ok)
+    if (auto pages = parse_statm_resident(text)) reading.rss_bytes = *pages * page;
+  if (read_file(kStatus, text) == Outcome::ok) {
+    reading.voluntary_switches = parse_keyed(text, "voluntary_ctxt_switches");
+    reading.involuntary_switches = parse_keyed(text, "nonvoluntary_ctxt_switches");
+  }
+  if (read_file(kIo, text) == Outcome::ok) {
+    reading.read_bytes = parse_keyed(text, "read_bytes");
+    reading.written_bytes = parse_keyed(text, "write_bytes");
+  }
+  if (readings_ % kLimitsEvery == 0 && read_file(kLimits, text) == Outcome::ok)
+    fd_limit_ = parse_open_files_limit(text);
+  reading.fd_limit = fd_limit_;
+  reading.fds = count_fds();
+}
+
+std::optional<uint64_t> ProcessProbe::count_fds() {
+  if (!fd_folder_) return std::nullopt;
+  if (options_.count_fds_by_size) {
+    struct stat info{};
+    if (::fstat(fd_folder_.get(), &info) != 0) return std::nullopt;
+    return static_cast<uint64_t>(info.st_size);
+  }
+  // A descriptor of our own for the listing: fdopendir takes it over.
+  int listing = ::openat(fd_folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (listing < 0) return std::nullopt;
+  DIR* folder = ::fdopendir(listing);
+  if (folder == nullptr) {
+    ::close(listing);
+    return std::nullopt;
+  }
+  uint64_t count = 0;
+  while (const dirent* entry = ::readdir(folder))
+    if (entry->d_name[0] != '.') ++count;
+  ::closedir(folder);
+  return count;
+}
+
+std::optional<uint64_t> ProcessProbe::cpu_clock_ns() const {
+  clockid_t clock = 0;
+  timespec value{};
+  if (::clock_getcpuclockid(pid_, &clock) != 0 || ::clock_gettime(clock, &value) != 0)
+    return std::nullopt;
+  return static_cast<uint64_t>(value.tv_sec) * 1'000'000'000U +
+         static_cast<uint64_t>(value.tv_nsec);
+}
+
+}  // namespace serin::agent

@@ -1,0 +1,40 @@
+#include "agent/request/tally.h"
+
+#include <algorithm>
+
+namespace serin::agent {
+
+Tally& Tallies::of(uint32_t span) {
+  for (auto& tally : tallies_)
+    if (tally.span == span) return tally;
+  tallies_.push_back(
+      {.span = span, .requests = {}, .business = std::vector<uint64_t>(business_counters_)});
+  return tallies_.back();
+}
+
+std::vector<Tally> Tallies::take() {
+  std::vector<Tally> taken = std::exchange(tallies_, {});
+  std::erase_if(taken, [](const Tally& tally) { return tally.empty(); });
+  std::ranges::sort(taken, {}, &Tally::span);
+  return taken;
+}
+
+void add(RequestMetrics& sum, const RequestMetrics& other) {
+  sum.requests += other.requests;
+  sum.errors += other.errors;
+  sum.aborted += other.aborted;
+  sum.limited += other.limited;
+  sum.client += other.client;
+  sum.slow_slo += other.slow_slo;
+  sum.latency.merge(other.latency);
+}
+
+void add(Tally& sum, const Tally& other) {
+  add(sum.requests, other.requests);
+  sum.business.resize(std::max(sum.business.size(), other.business.size()));
+  for (size_t i = 0; i < other.business.size(); ++i) sum.business[i] += other.business[i];
+  sum.answered += other.answered;
+  sum.failed += other.failed;
+}
+
+}  // namespace serin::agent

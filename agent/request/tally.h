@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "schema/messages.h"
+
+namespace serin::agent {
+
+/// What was counted for one span since it was last taken.
+struct Tally {
+  uint32_t span = 0;  ///< Timeline::Span::id; 0: requests that no known version can own
+  RequestMetrics requests;
+  std::vector<uint64_t> business;  ///< in the service file's order
+  uint64_t answered = 0;           ///< by the service itself, not by a proxy in its stead
+  uint64_t failed = 0;             ///< `server` errors
+
+  [[nodiscard]] bool empty() const { return requests.requests == 0; }
+};
+
+/// The tallies of one service: usually one, two around a restart.
+class Tallies {
+ public:
+  explicit Tallies(size_t business_counters) : business_counters_(business_counters) {}
+  Tally& of(uint32_t span);
+  /// All that counted something, oldest span first; what remains is empty.
+  std::vector<Tally> take();
+
+ private:
+  size_t business_counters_;
+  std::vector<Tally> tallies_;
+};
+
+/// Adds `other`, of the same service, to `sum`.
+void add(Tally& sum, const Tally& other);
+void add(RequestMetrics& sum, const RequestMetrics& other);
+
+}  // namespace serin::agent

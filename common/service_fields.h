@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/config.h"
+#include "common/service_file.h"
+
+/// What the readers of a service file share. Each records a problem in the table and then answers
+/// nothing.
+namespace serin::service_fields {
+
+/// Longer texts than this are no path, name or argument that the kernel or systemd would take.
+inline constexpr size_t kMostTextBytes = 4095;
+
+/// An absolute path without "..".
+std::optional<std::filesystem::path> path(ConfigTable& table, std::string_view key);
+bool is_unit_name(std::string_view name);
+/// One of the words that there are; the rest is refused, those in `later` as not supported by this
+/// version.
+std::optional<std::string> word(ConfigTable& table, std::string_view key,
+                                std::span<const std::string_view> known,
+                                std::span<const std::string_view> later);
+/// The program, absolute, and its arguments.
+std::optional<std::vector<std::string>> argv(ConfigTable& table, std::string_view key);
+/// "a, b and c".
+std::string listed(std::span<const std::string_view> words);
+
+/// service_rollback.cpp
+ServiceFile::Rollback read_rollback(ConfigTable& table, const ServiceFile& service);
+
+}  // namespace serin::service_fields

@@ -1,0 +1,296 @@
+#include "common/service_file.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+
+#include "common/config.h"
+#include "common/file.h"
+#include "common/ids.h"
+#include "common/service_fields.h"
+
+namespace serin {
+namespace service_fields {
+
+namespace fs = std::filesystem;
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+}
+
+std::optional<fs::path> path(ConfigTable& table, std::string_view key) {
+  const auto text = table.string(key);
+  if (!text) return std::nullopt;
+  const fs::path path(*text);
+  if (!path.is_absolute()) {
+    table.problem(key, fmt::format("must be an absolute path, not \"{:.200}\"", *text));
+  } else if (text->size() > kMostTextBytes || has_control(*text)) {
+    table.problem(key, "must be a path of at most 4095 bytes without control characters");
+  } else if (std::find(path.begin(), path.end(), "..") != path.end()) {
+    table.problem(key, fmt::format("must not go through \"..\": \"{:.200}\"", *text));
+  } else {
+    return path;
+  }
+  return std::nullopt;
+}
+
+bool is_unit_name(std::string_view name) {
+  constexpr std::string_view kSuffix = ".service";
+  constexpr size_t kMostBytes = 255;
+  constexpr std::string_view kPunctuation = ":_.-\\@";
+  return name.size() > kSuffix.size() && name.size() <= kMostBytes && name.ends_with(kSuffix) &&
+         name.front() != '-' && std::all_of(name.begin(), name.end(), [&](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  kPunctuation.find(c) != std::string_view::npos;
+         });
+}
+
+std::string listed(std::span<const std::string_view> words) {
+  std::string text;
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) text += i + 1 == words.size() ? " and " : ", ";
+    text += words[i];
+  }
+  return text;
+}
+
+std::optional<std::string> word(ConfigTable& table, std::string_view key,
+                                std::span<const std::string_view> known,
+                                std::span<const std::string_view> later) {
+  auto text = table.string(key);
+  if (!text) return std::nullopt;
+  if (std::find(known.begin(), known.end(), *text) != known.end()) return text;
+  const auto there = fmt::format("there {} {}", known.size() == 1 ? "is" : "are", listed(known));
+  if (std::find(later.begin(), later.end(), *text) != later.end()) {
+    table.problem(key, fmt::format("\"{}\" is not supported by this version; {}", *text, there));
+  } else {
+    table.problem(key, fmt::format("\"{:.40}\" is not known; {}", *text, there));
+  }
+  return std::nullopt;
+}
+
+std::optional<std::vector<std::string>> argv(ConfigTable& table, std::string_view key) {
+  constexpr size_t kMostArguments = 64;
+  auto words = table.strings(key);
+  if (!words) return std::nullopt;
+  if (words->empty() || !words->front().starts_with('/')) {
+    table.problem(key, "must begin with the absolute path of a program; no shell reads it");
+  } else if (words->size() > kMostArguments) {
+    table.problem(key, fmt::format("must not hold more than {} words", kMostArguments));
+  } else if (std::any_of(words->begin(), words->end(), [](const std::string& one) {
+               return one.size() > kMostTextBytes || one.find('\0') != std::string::npos;
+             })) {
+    table.problem(key, "holds a word longer than 4095 bytes or with a NUL byte");
+  } else {
+    return words;
+  }
+  return std::nullopt;
+}
+
+}  // namespace service_fields
+
+namespace {
+
+using namespace service_fields;
+
+/// A folder of services is read at every start; more files than this are a folder gone wrong.
+constexpr size_t kMostFileBytes = 256 * 1024;
+/// Each is followed, counted and sent every second.
+constexpr size_t kMostRequestSources = 16;
+constexpr size_t kMostBusinessMetrics = 16;
+constexpr size_t kMostActions = 8;
+constexpr size_t kMostUnits = 16;
+
+void read_process(ConfigTable& root, ServiceFile& service) {
+  constexpr std::array<std::string_view, 3> kWays = {"unit", "pid_file", "exe"};
+  const auto given =
+      std::count_if(kWays.begin(), kWays.end(), [&](auto key) { return root.has(key); });
+  if (given == 0)
+    root.missing("unit", "the systemd unit that runs the service; or pid_file, or exe");
+  if (given > 1)
+    root.problem(root.has("exe") ? "exe" : "pid_file",
+                 "is one too many: give one of unit, pid_file and exe");
+  if (auto units = root.strings("unit")) {
+    if (units->empty() || units->size() > kMostUnits ||
+        !std::all_of(units->begin(), units->end(), is_unit_name)) {
+      root.problem("unit", "must be a unit such as \"api.service\", or a list of at most 16 such");
+    }
+    service.process = ServiceFile::ByUnit{std::move(*units)};
+  }
+  if (auto file = path(root, "pid_file"))
+    service.process = ServiceFile::ByPidFile{std::move(*file)};
+  if (auto file = path(root, "exe")) service.process = ServiceFile::ByExe{std::move(*file)};
+}
+
+void read_version(ConfigTable& root, ServiceFile& service) {
+  constexpr std::array<std::string_view, 3> kLater = {"package", "command", "http"};
+  auto table = root.table("version");
+  if (!table) return;
+  int given = 0;
+  if (auto link = path(*table, "symlink"))
+    service.version = ServiceFile::VersionSymlink{std::move(*link)};
+  if (auto file = path(*table, "file"))
+    service.version = ServiceFile::VersionFile{std::move(*file)};
+  if (const auto build_id = table->boolean("build_id"); build_id && !*build_id) {
+    table->problem("build_id", "can only be true; leave it out to choose another source");
+  }
+  for (const auto* key : {"symlink", "file", "build_id"}) given += table->has(key) ? 1 : 0;
+  for (const auto key : kLater) {
+    if (!table->has(key)) continue;
+    ++given;
+    table->string(key);
+    table->problem(key, "is not supported by this version; there are symlink, file and build_id");
+  }
+  if (given != 1) {
+    root.problem("version", "must have exactly one source: symlink, file or build_id");
+  }
+}
+
+ServiceFile::Requests read_requests(ConfigTable& table) {
+  constexpr std::array<std::string_view, 1> kSources = {"access_log"};
+  constexpr std::array<std::string_view, 3> kLater = {"statsd", "prometheus", "recorder"};
+  ServiceFile::Requests requests;
+  if (!table.has("source")) table.missing("source", "where requests are counted: \"access_log\"");
+  if (!table.has("path")) table.missing("path", "the log to follow");
+  if (!table.has("format")) {
+    table.missing("format",
+                  "how a line is written: nginx log_format text, or a preset such as \"combined\"");
+  }
+  requests.source = word(table, "source", kSources, kLater).value_or("");
+  requests.path = path(table, "path").value_or("");
+  requests.format = table.string("format").value_or("");
+  if (table.has("format") && (requests.format.empty() || requests.format.size() > kMostTextBytes)) {
+    table.problem(
+        "format",
+        "must be nginx log_format text of at most 4095 bytes, or a preset such as \"combined\"");
+  }
+  requests.version_field = table.string("version_field");
+  requests.slo_seconds = table.duration_seconds("slo");
+  if (requests.version_field && !requests.version_field->starts_with('$')) {
+    table.problem("version_field",
+                  "must be a field of the format, such as \"$upstream_http_x_version\"");
+  }
+  if (requests.slo_seconds && *requests.slo_seconds <= 0)
+    table.problem("slo", "must be more than nothing");
+  return requests;
+}
+
+ServiceFile::Business::Worse read_worse(ConfigTable& table) {
+  using Worse = ServiceFile::Business::Worse;
+  constexpr std::array<std::string_view, 3> kWays = {"lower", "higher", "both"};
+  const auto text = word(table, "worse", kWays, {});
+  if (text == "higher") return Worse::higher;
+  return text == "both" ? Worse::both : Worse::lower;
+}
+
+/// The metrics that every service has (CONTRACTS: names of metrics and guardrails); a business
+/// metric by one of these names would be mixed up with it.
+bool is_taken(std::string_view name) {
+  constexpr std::array<std::string_view, 19> kTaken = {
+      "errors",        "latency_p50", "latency_p90",     "latency_p99", "latency_p999",
+      "latency_shape", "latency",     "cpu_per_request", "rss_bytes",   "memory",
+      "fds",           "threads",     "restarts",        "crash_loop",  "unit_failed",
+      "process_gone",  "not_serving", "silent",          "slo"};
+  return std::find(kTaken.begin(), kTaken.end(), name) != kTaken.end();
+}
+
+ServiceFile::Business read_business(ConfigTable& table) {
+  ServiceFile::Business business;
+  if (!table.has("name")) table.missing("name", "what is counted, such as \"orders\"");
+  business.name = table.string("name").value_or("");
+  if (table.has("name") && !is_service_name(business.name)) {
+    table.problem("name", "must be 1 to 63 of a-z 0-9 _ -, beginning with a letter or digit");
+  } else if (is_taken(business.name)) {
+    table.problem("name",
+                  fmt::format("\"{}\" is a metric that every service has; choose another name",
+                              business.name));
+  }
+  business.worse = read_worse(table);
+  business.field = table.string("field");
+  business.equals = table.string("equals");
+  if (business.field && !business.equals)
+    table.missing("equals", "the value of the field that counts");
+  if (business.equals && !business.field)
+    table.missing("field", "the field of the log to look at, such as \"$uri\"");
+  if (business.field && !business.field->starts_with('$')) {
+    table.problem("field", "must be a field of the format, such as \"$uri\"");
+  }
+  return business;
+}
+
+/// The tables of a list, less those past the limit, which are a problem.
+std::vector<ConfigTable> at_most(ConfigTable& root, std::string_view key, size_t most) {
+  auto tables = root.tables(key);
+  if (tables.size() > most)
+    root.problem(key, fmt::format("must not be there more than {} times", most));
+  return tables;
+}
+
+void read_lists(ConfigTable& root, ServiceFile& service) {
+  for (auto& table : at_most(root, "requests", kMostRequestSources)) {
+    service.requests.push_back(read_requests(table));
+  }
+  for (auto& table : at_most(root, "business", kMostBusinessMetrics)) {
+    auto business = read_business(table);
+    const bool twice = std::any_of(service.business.begin(), service.business.end(),
+                                   [&](const auto& other) { return other.name == business.name; });
+    if (twice && !business.name.empty()) table.problem("name", "is given twice");
+    service.business.push_back(std::move(business));
+  }
+  for (auto& table : at_most(root, "rollback", kMostActions)) {
+    service.rollback.push_back(read_rollback(table, service));
+  }
+}
+
+}  // namespace
+
+Result<ServiceFile> parse_service_file(std::string_view text, const std::filesystem::path& file) {
+  ServiceFile service;
+  service.name = file.stem().native();
+  if (file.extension() != ".toml" || !is_service_name(service.name)) {
+    return fail(
+        fmt::format("{}: a service's file is NAME.toml with a name of 1 to 63 of a-z 0-9 _ -, "
+                    "beginning with a letter or digit",
+                    file.native()));
+  }
+  auto root = ConfigTable::parse_text(text, file.native());
+  if (!root) return std::unexpected(root.error());
+  read_process(*root, service);
+  read_version(*root, service);
+  read_lists(*root, service);
+  if (auto dead_man = root->table("dead_man")) {
+    dead_man->duration_seconds("within");
+    root->problem("dead_man",
+                  "is not supported by this version; a rollback needs a signed command");
+  }
+  if (auto finished = root->finish(); !finished) return std::unexpected(finished.error());
+  return service;
+}
+
+Result<ServiceFile> load_service_file(const std::filesystem::path& file) {
+  const auto text = read_file(file, kMostFileBytes);
+  if (!text) return std::unexpected(text.error());
+  return parse_service_file(*text, file);
+}
+
+std::vector<std::pair<std::filesystem::path, Result<ServiceFile>>> load_service_folder(
+    const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> files;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end;
+       it.increment(error)) {
+    if (it->path().extension() == ".toml") files.push_back(it->path());
+  }
+  std::sort(files.begin(), files.end());
+  std::vector<std::pair<std::filesystem::path, Result<ServiceFile>>> loaded;
+  if (error) {
+    loaded.emplace_back(folder, fail(fmt::format("cannot read the folder of services {}: {}",
+                                                 folder.native(), error.message())));
+  }
+  for (const auto& file : files) loaded.emplace_back(file, load_service_file(file));
+  return loaded;
+}
+
+}  // namespace serin

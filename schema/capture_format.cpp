@@ -1,0 +1,185 @@
+#include "schema/capture.h"
+#include "schema/capture_fields.h"
+#include "schema/json_reader.h"
+#include "schema/json_writer.h"
+
+namespace serin::capture {
+namespace {
+
+// Extras stand in a line only where they say something.
+
+void put_text(JsonWriter& out, std::string_view key, std::string_view value) {
+  if (!value.empty()) out.key(key).text(value);
+}
+void put_flag(JsonWriter& out, std::string_view key, bool value) {
+  if (value) out.key(key).boolean(true);
+}
+void put_count(JsonWriter& out, std::string_view key, uint64_t value) {
+  if (value != 0) out.key(key).integer(value);
+}
+void put_status(JsonWriter& out, std::string_view key, std::optional<int32_t> value) {
+  if (value) out.key(key).integer(*value);
+}
+void put_seconds(JsonWriter& out, std::string_view key, int64_t microseconds) {
+  if (microseconds != 0) out.key(key).seconds(microseconds);
+}
+
+void put_latency(JsonWriter& out, const ExpHistogram& latency) {
+  out.key("latency").open().key("scale").integer(ExpHistogram::kScale);
+  out.key("offset").integer(latency.offset()).key("counts").open('[');
+  for (const uint64_t count : latency.counts()) out.integer(count);
+  out.close(']').close();
+}
+
+void put_metrics(JsonWriter& out, std::string_view key, const ProcessMetrics& process, Place place,
+                 const std::vector<NamedValue>& others) {
+  out.key(key).open();
+  if (place == Place::counters && process.cpu_seconds)
+    out.key("cpu_seconds").number(*process.cpu_seconds);
+  for (const ProcessField& field : kProcessFields) {
+    if (field.place == place && process.*field.value)
+      out.key(field.name).integer(*(process.*field.value));
+  }
+  for (const NamedValue& value : others) out.key(value.name).number(value.value);
+  out.close();
+}
+
+void put_self(JsonWriter& out, const AgentSelf& self) {
+  out.key("self")
+      .open()
+      .key("version")
+      .text(self.version)
+      .key("cpu_seconds")
+      .number(self.cpu_seconds);
+  for (const SelfField& field : kSelfFields) out.key(field.name).integer(self.*field.value);
+  out.close();
+}
+
+void put_pairs(JsonWriter& out, const std::vector<std::pair<std::string, std::string>>& pairs) {
+  out.open();
+  for (const auto& [key, value] : pairs) out.key(key).text(value);
+  out.close();
+}
+
+void put_head(JsonWriter& out, const Line& line, int64_t age_us) {
+  out.open().key("t").seconds(line.stored_us - age_us);
+}
+
+/// Stored time and place in the stream, and who spoke.
+void put_origin(JsonWriter& out, const Line& line, const Identity& from, int64_t age_us,
+                int64_t wall_us) {
+  if (age_us != 0) out.key("stored").seconds(line.stored_us);
+  put_count(out, "seq", line.seq);
+  put_seconds(out, "wall", wall_us);
+  put_text(out, "boot", from.boot_id);
+  put_seconds(out, "agent_start", static_cast<int64_t>(from.agent_start_us));
+  put_count(out, "sequence", from.sequence);
+}
+
+void put_body(JsonWriter& out, const Line& line, const Sample& sample) {
+  put_head(out, line, sample.age_us);
+  out.key("host")
+      .text(sample.from.host)
+      .key("service")
+      .text(sample.service)
+      .key("version")
+      .text(sample.version);
+  out.key("interval").seconds(sample.interval_us);
+  if (sample.requests) {
+    out.key("requests")
+        .integer(sample.requests->requests)
+        .key("errors")
+        .integer(sample.requests->errors);
+    put_latency(out, sample.requests->latency);
+  }
+  put_metrics(out, "gauges", sample.process, Place::gauges, sample.gauges);
+  put_metrics(out, "counters", sample.process, Place::counters, sample.counters);
+  put_origin(out, line, sample.from, sample.age_us, sample.wall_us);
+  put_text(out, "generation", sample.generation);
+  if (sample.phase != Phase::serving) out.key("phase").text(name(sample.phase));
+  put_text(out, "selected", sample.selected);
+  if (sample.requests) {
+    put_count(out, "aborted", sample.requests->aborted);
+    put_count(out, "limited", sample.requests->limited);
+    put_count(out, "client", sample.requests->client);
+    put_count(out, "slow_slo", sample.requests->slow_slo);
+  }
+  if (sample.process_age_us)
+    out.key("process_age").seconds(static_cast<int64_t>(*sample.process_age_us));
+  put_flag(out, "history", sample.history);
+  put_flag(out, "ambiguous", sample.ambiguous);
+  if (!sample.absent.empty()) {
+    out.key("absent").open();
+    for (const Absent& absent : sample.absent) out.key(absent.metric).text(absent.reason);
+    out.close();
+  }
+  if (sample.self) put_self(out, *sample.self);
+}
+
+void put_body(JsonWriter& out, const Line& line, const Event& event) {
+  put_head(out, line, event.age_us);
+  out.key("host")
+      .text(event.from.host)
+      .key("service")
+      .text(event.service)
+      .key("event")
+      .text(name(event.kind));
+  put_text(out, "version", event.version);
+  put_text(out, "previous", event.previous);
+  put_status(out, "code", event.exit_code);
+  put_status(out, "signal", event.signal);
+  put_origin(out, line, event.from, event.age_us, event.wall_us);
+  put_text(out, "generation", event.generation);
+  put_text(out, "selected", event.selected);
+  if (event.cause != Cause::external) out.key("cause").text(name(event.cause));
+  put_text(out, "artefact", event.artefact);
+  put_flag(out, "same_name", event.same_name);
+  put_flag(out, "ambiguous", event.ambiguous);
+  put_flag(out, "expected", event.expected);
+  put_text(out, "step", event.step);
+  put_text(out, "reason", event.reason);
+  put_text(out, "command", event.command);
+  put_text(out, "deploy", event.deploy);
+  if (!event.facts.empty()) put_pairs(out.key("facts"), event.facts);
+}
+
+/// A policy is written as the JSON that it is, so that people and `jq` can read it.
+void put_policy(JsonWriter& out, std::string_view policy) {
+  if (policy.empty()) return;
+  JsonReader reader(policy);
+  const bool whole = reader.peek() == '{' && reader.skip() == policy;
+  reader.end();
+  if (whole && reader.ok()) {
+    out.key("policy").raw(policy);
+  } else {
+    out.key("policy").text(policy);
+  }
+}
+
+void put_body(JsonWriter& out, const Line& line, const Control& control) {
+  put_head(out, line, 0);
+  out.key("control").text(name(control.kind));
+  put_count(out, "seq", line.seq);
+  put_text(out, "id", control.id);
+  put_text(out, "service", control.service);
+  put_policy(out, control.policy_json);
+  if (control.kind == ControlKind::act || control.act != Act::rollback)
+    out.key("act").text(name(control.act));
+  put_text(out, "deploy", control.deploy);
+  put_text(out, "host", control.host);
+  put_text(out, "actor", control.actor);
+  put_text(out, "reason", control.reason);
+  put_text(out, "version", control.version);
+  put_flag(out, "irreversible", control.irreversible);
+}
+
+}  // namespace
+
+std::string format(const Line& line) {
+  JsonWriter out;
+  std::visit([&](const auto& body) { put_body(out, line, body); }, line.body);
+  out.close();
+  return out.take();
+}
+
+}  // namespace serin::capture

@@ -1,0 +1,62 @@
+#include "schema/policy.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "schema/policy_fields.h"
+
+namespace serin {
+namespace {
+
+constexpr size_t kMostHosts = 1'000'000;
+
+}  // namespace
+
+const Policy& PolicySet::of(std::string_view service) const {
+  const auto own = services.find(service);
+  return own == services.end() ? fallback : own->second;
+}
+
+std::optional<Stage> stage_from(std::string_view text) {
+  double number = 0;
+  const auto [end, code] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  if (code != std::errc() || !(number > 0)) return std::nullopt;
+  const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
+  if (unit == "%" && number <= 100) return Stage{.hosts = 0, .share = number / 100};
+  const bool whole = std::floor(number) == number && number <= static_cast<double>(kMostHosts);
+  if (whole && (unit == " host" || unit == " hosts"))
+    return Stage{.hosts = static_cast<size_t>(number), .share = 0};
+  return std::nullopt;
+}
+
+size_t Stage::of(size_t fleet) const {
+  const auto wanted =
+      hosts > 0 ? hosts
+                : static_cast<size_t>(std::floor(share * static_cast<double>(fleet) + 1e-9));
+  return std::clamp<size_t>(wanted, std::min<size_t>(1, fleet), fleet);
+}
+
+std::optional<Policy::Mode> mode_from(std::string_view name) {
+  const auto found = std::ranges::find(kModes, name);
+  if (found == kModes.end()) return std::nullopt;
+  return static_cast<Policy::Mode>(found - kModes.begin());
+}
+
+bool stages_make_sense(const std::vector<std::string>& stages) {
+  if (stages.empty() || stages.size() > kMostStages) return false;
+  Stage last;
+  for (const std::string& text : stages) {
+    const auto stage = stage_from(text);
+    if (!stage) return false;
+    // Hosts and shares can only be compared once the fleet is known; shares come last, as they end
+    // at all hosts.
+    if (stage->hosts > 0 && (last.share > 0 || stage->hosts <= last.hosts)) return false;
+    if (stage->share > 0 && stage->share <= last.share) return false;
+    last = *stage;
+  }
+  return true;
+}
+
+}  // namespace serin

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string_view>
+
+#include "schema/policy.h"
+
+// Every setting of a policy, described once: the TOML reader, the JSON reader and the JSON writer
+// walk the same list.
+
+namespace serin {
+
+inline constexpr std::array<std::string_view, 3> kModes = {"enforce", "recommend", "observe"};
+inline constexpr size_t kMostStages = 16;
+inline constexpr std::string_view kStageRule =
+    "must be like \"1 host\", \"3 hosts\" or \"25%\", each larger than the last";
+
+inline std::string_view mode_name(Policy::Mode mode) {
+  return kModes[static_cast<size_t>(mode)];
+}
+std::optional<Policy::Mode> mode_from(std::string_view name);
+/// Stages that can be read, are not too many, and grow.
+bool stages_make_sense(const std::vector<std::string>& stages);
+
+/// Calls the walker for each setting, by its name in files. Limits are what still makes sense to
+/// ask for, not advice.
+template <typename PolicyType, typename Walker>
+void walk_policy(PolicyType& policy, Walker&& at) {
+  at.mode("mode", policy.mode);
+  at.duration("watch_window", policy.watch_window_seconds, 10, 86'400);
+  at.number("false_rollback_probability", policy.false_rollback_probability, 1e-9, 0.5);
+  at.stages("stages", policy.stages);
+  at.share("max_parallel", policy.max_parallel);
+  at.share("min_healthy", policy.min_healthy);
+  at.integer("max_automatic_rollbacks_per_hour", policy.max_automatic_rollbacks_per_hour, 0, 100);
+  at.group("margins", [&](auto& margins) {
+    margins.group("errors", [&](auto& errors) {
+      errors.number("relative", policy.margins.errors_relative, 0, 100);
+      errors.share("absolute", policy.margins.errors_absolute);
+    });
+    margins.group("latency", [&](auto& latency) {
+      latency.number("p50", policy.margins.latency_p50, 0, 100);
+      latency.number("p90", policy.margins.latency_p90, 0, 100);
+      latency.number("p99", policy.margins.latency_p99, 0, 100);
+    });
+    margins.number("cpu_per_request", policy.margins.cpu_per_request, 0, 100);
+    margins.number("memory", policy.margins.memory, 0, 100);
+  });
+  at.group("slo", [&](auto& slo) {
+    slo.share("errors", policy.slo_errors);
+    slo.integer("min_requests", policy.slo_min_requests, 1, 1'000'000);
+  });
+  at.group("must_see", [&](auto& must_see) { must_see.share("errors", policy.must_see_errors); });
+  at.integer("min_requests_to_pass", policy.min_requests_to_pass, 0, 1'000'000'000);
+  at.duration("baseline_age", policy.baseline_age_seconds, 0, 3'600);
+  at.duration("verify_within", policy.verify_seconds, 10, 3'600);
+}
+
+}  // namespace serin

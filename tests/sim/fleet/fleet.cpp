@@ -1,0 +1,310 @@
+#include "tests/sim/fleet/fleet.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace serin::sim {
+namespace {
+
+constexpr double kTau = 20;
+constexpr int64_t kEpochUs = 1'700'000'000'000'000;
+
+int64_t us(double seconds) { return kEpochUs + static_cast<int64_t>(std::llround(seconds * 1e6)); }
+
+}  // namespace
+
+std::string Fleet::host_name(int host) { return fmt::format("web-{:02d}", host); }
+
+Fleet::Fleet(World world, PolicySet policy)
+    : world_(world), policy_(std::move(policy)), random_(world.seed), fold_(std::make_unique<core::Fold>(policy_)) {
+  std::normal_distribution<double> normal;
+  hosts_.resize(static_cast<size_t>(world.hosts));
+  for (auto& host : hosts_) {
+    host.version = "v1";
+    host.log_errors = world.host_sd * normal(random_);
+    host.noise = world.noise_sd * normal(random_);
+  }
+}
+
+void Fleet::at(double seconds, std::function<void(Fleet&)> what) { agenda_.emplace(seconds, std::move(what)); }
+
+void Fleet::run_until(double seconds) {
+  while (now_ < seconds) {
+    now_ += 1;
+    second();
+  }
+}
+
+void Fleet::second() {
+  while (!agenda_.empty() && agenda_.begin()->first < now_) {
+    auto what = std::move(agenda_.begin()->second);
+    agenda_.erase(agenda_.begin());
+    what(*this);
+  }
+  if (outage_until_ != 0 && now_ >= outage_until_) {
+    outage_until_ = 0;
+    auto kept = std::move(held_back_);
+    held_back_.clear();
+    // Every agent reconnects in its own time and sends its backlog in order.
+    std::ranges::stable_sort(kept, {}, [](const auto& item) {
+      const auto* sample = std::get_if<Sample>(&item.first);
+      const auto* event = std::get_if<Event>(&item.first);
+      return sample != nullptr ? sample->from.host : event != nullptr ? event->from.host : std::string();
+    });
+    for (auto& [body, at] : kept) {
+      if (auto* sample = std::get_if<Sample>(&body)) sample->age_us = us(now_) - us(at);
+      if (auto* event = std::get_if<Event>(&body)) event->age_us = us(now_) - us(at);
+      store(std::move(body), now_);
+    }
+  }
+  for (int h = 0; h < world_.hosts; ++h) emit_sample(h);
+  Control clock;
+  clock.kind = ControlKind::clock;
+  if (outage_until_ == 0) store(clock, now_ + 0.05);
+}
+
+void Fleet::emit_sample(int index) {
+  Host& host = hosts_[static_cast<size_t>(index)];
+  std::normal_distribution<double> normal;
+  const double decay = std::exp(-1 / kTau);
+  host.noise = decay * host.noise + world_.noise_sd * std::sqrt(1 - decay * decay) * normal(random_);
+  const Release& release = releases[host.version];
+  if (release.lifetime_seconds > 0 || release.stays_down) {
+    if (!host.down && now_ >= host.dies) {
+      host.down = true;
+      host.back = now_ + 1;
+      Event died;
+      died.kind = EventKind::process_died;
+      died.version = host.version;
+      died.generation = fmt::format("g{}", host.generation);
+      emit(died, index, now_ - 0.5);
+    } else if (host.down && !release.stays_down && now_ >= host.back) {
+      host.down = false;
+      ++host.generation;
+      host.started = now_;
+      host.dies = now_ + release.lifetime_seconds;
+      Event started;
+      started.kind = EventKind::process_started;
+      started.version = host.version;
+      started.generation = fmt::format("g{}", host.generation);
+      emit(started, index, now_ - 0.4);
+    }
+  }
+  if (now_ < host.silent_until) return;
+  Sample sample;
+  sample.service = "api";
+  sample.version = host.version;
+  sample.generation = host.down ? "" : fmt::format("g{}", host.generation);
+  sample.phase = host.down ? Phase::down : Phase::serving;
+  if (host.started >= 0) {
+    sample.process_age_us = static_cast<uint64_t>(std::max(0.0, now_ - 1 - host.started) * 1e6);
+  }
+  if (!host.down) {
+    RequestMetrics requests;
+    requests.requests = std::poisson_distribution<uint64_t>(world_.rate * release.traffic)(random_);
+    const double age = now_ - host.started;
+    double log_rate = std::log(world_.error_rate * release.errors) + host.log_errors + host.noise +
+                      (host.started >= 0 ? world_.warmup * std::exp(-age / 15) : 0);
+    if (now_ < fleet_until_) log_rate += std::log(fleet_factor_);
+    const double rate = std::min(0.98, std::exp(log_rate) + release.add_errors);
+    requests.errors = std::binomial_distribution<uint64_t>(requests.requests, rate)(random_);
+    for (uint64_t i = 0; i < requests.requests; ++i) {
+      requests.latency.record(0.05 * std::exp(0.5 * normal(random_)));
+    }
+    sample.requests = std::move(requests);
+  }
+  if (std::uniform_real_distribution<double>()(random_) < world_.missing) {
+    ++host.sequence;
+    return;
+  }
+  sample.from = {host_name(index), "boot", host.agent_start, ++host.sequence};
+  sample.wall_us = us(now_);
+  if (outage_until_ != 0) {
+    held_back_.emplace_back(std::move(sample), now_);
+  } else {
+    sample.age_us = 3'000 + 1'000 * index;
+    store(sample, now_ + static_cast<double>(sample.age_us) / 1e6);
+  }
+}
+
+void Fleet::emit(Event event, int index, double at) {
+  Host& host = hosts_[static_cast<size_t>(index)];
+  event.service = "api";
+  event.wall_us = us(at);
+  if (now_ < host.silent_until) return;
+  event.from = {host_name(index), "boot", host.agent_start, ++host.sequence};
+  if (outage_until_ != 0) {
+    held_back_.emplace_back(std::move(event), at);
+    return;
+  }
+  event.age_us = std::max<int64_t>(0, us(now_) - us(at));
+  store(std::move(event), now_);
+}
+
+void Fleet::store(std::variant<Sample, Event, Control> body, double at) {
+  core::Input input;
+  input.seq = stream_.size() + 1;
+  input.stored_us = std::max(us(at), last_stored_us_ + 1);
+  last_stored_us_ = input.stored_us;
+  input.body = std::move(body);
+  stream_.push_back(input);
+  deliver(input, false);
+  if (duplicate_ && !std::holds_alternative<Control>(input.body)) {
+    input.seq = stream_.size() + 1;
+    input.stored_us = ++last_stored_us_;
+    stream_.push_back(input);
+    deliver(input, false);
+  }
+}
+
+void Fleet::deliver(const core::Input& input, bool replay) {
+  if (crashed_) return;
+  auto effects = fold_->step(input);
+  if (!replay) handle(std::move(effects));
+}
+
+/// The shell: a decision is stored before anything that follows it leaves.
+void Fleet::handle(std::vector<core::Effect> effects) {
+  for (auto& effect : effects) {
+    if (const auto* decision = std::get_if<Decision>(&effect)) {
+      const bool known = std::ranges::find(audit_, decision->effect_id, &Decision::effect_id) != audit_.end();
+      if (!known) audit_.push_back(*decision);
+      if (crash_after_decision_ && decision->kind == DecisionKind::rollback) {
+        crash_after_decision_ = false;
+        crashed_ = true;
+        return;
+      }
+    } else if (const auto* order = std::get_if<core::CommandOrder>(&effect)) {
+      execute(order->command);
+    } else if (const auto* note = std::get_if<core::Notification>(&effect)) {
+      if (std::ranges::find(notifications_, note->effect_id, &core::Notification::effect_id) == notifications_.end()) {
+        notifications_.push_back(*note);
+      }
+    }
+  }
+}
+
+void Fleet::execute(const Command& command) {
+  if (!obeys_) return;
+  int index = 0;
+  while (host_name(index) != command.host) ++index;
+  Host& host = hosts_[static_cast<size_t>(index)];
+  if (host.commands.contains(command.id)) return;  // at most once per command id
+  host.commands[command.id] = true;
+  const auto step = [index, id = command.id, deploy = command.deploy](std::string what, std::string reason = {}) {
+    return [=](Fleet& fleet) {
+      Event event;
+      event.kind = EventKind::rollback_step;
+      event.step = what;
+      event.reason = reason;
+      event.command = id;
+      event.deploy = deploy;
+      fleet.emit(event, index, fleet.now_ - 0.5);
+    };
+  };
+  if (command.condemned != host.version) {
+    at(now_, step("refused", "not_running: another version runs"));
+    return;
+  }
+  at(now_, step("accepted"));
+  if (failing_helpers_.contains(index)) {
+    at(now_ + 1, step("failed", "the release is broken"));
+    return;
+  }
+  at(now_ + 1, [index, target = command.target](Fleet& fleet) {
+    Host& back = fleet.hosts_[static_cast<size_t>(index)];
+    ++back.executed;
+    Event started;
+    started.kind = EventKind::version_started;
+    started.cause = Cause::rollback;
+    started.version = target;
+    started.previous = back.version;
+    started.generation = fmt::format("g{}", ++back.generation);
+    back.previous = back.version;
+    back.version = target;
+    back.started = fleet.now_ - 0.5;
+    back.down = false;
+    fleet.emit(started, index, fleet.now_ - 0.5);
+  });
+  for (const char* name : {"switched", "restarted", "healthy", "verified"}) at(now_ + 1, step(name));
+}
+
+void Fleet::start(int index, const std::string& version) {
+  Host& host = hosts_[static_cast<size_t>(index)];
+  Event event;
+  event.kind = EventKind::version_started;
+  event.version = version;
+  event.previous = host.version;
+  event.generation = fmt::format("g{}", ++host.generation);
+  host.previous = host.version;
+  host.version = version;
+  host.started = now_ - 0.8;
+  host.down = false;
+  host.dies = now_ + releases[version].lifetime_seconds;
+  emit(event, index, now_ - 0.8);
+}
+
+void Fleet::person_acts(Act act, const std::string& actor) {
+  Control control;
+  control.kind = ControlKind::act;
+  control.act = act;
+  control.actor = actor;
+  control.id = fmt::format("key-{}", stream_.size());
+  const auto deploys = fold_->deploys();
+  control.deploy = deploys.empty() ? "" : deploys.front().id;
+  control.service = "api";
+  store(control, now_);
+}
+
+void Fleet::silence(int index, double seconds, bool restart_agent) {
+  Host& host = hosts_[static_cast<size_t>(index)];
+  host.silent_until = now_ + seconds;
+  if (!restart_agent) return;
+  host.agent_start += 1'000'000;
+  host.sequence = 0;
+}
+
+void Fleet::bus_outage(double seconds) { outage_until_ = now_ + seconds; }
+
+void Fleet::fleet_errors(double factor, double seconds) {
+  fleet_factor_ = factor;
+  fleet_until_ = now_ + seconds;
+}
+
+void Fleet::stranger(int index) {
+  Sample sample;
+  sample.service = "api";
+  sample.version = "v1";
+  sample.generation = "elsewhere";
+  // An agent on another machine, heard first; then the real one goes on speaking.
+  sample.from = {host_name(index), "another-boot", 7, ++hosts_[static_cast<size_t>(index)].generation};
+  store(sample, now_);
+}
+
+void Fleet::restart_aggregator() {
+  crashed_ = false;
+  fold_ = std::make_unique<core::Fold>(policy_);
+  for (const auto& decision : audit_) fold_->adopt(decision);
+  std::vector<core::Effect> effects;
+  for (const auto& input : stream_) {
+    for (auto& effect : fold_->step(input)) {
+      if (!std::holds_alternative<core::CommandOrder>(effect)) effects.push_back(std::move(effect));
+    }
+  }
+  handle(std::move(effects));
+  for (const auto& order : fold_->pending_commands()) execute(order.command);
+}
+
+const Decision* Fleet::find(DecisionKind kind, const std::string& version) const {
+  auto it = std::ranges::find_if(audit_, [&](const Decision& d) {
+    return d.kind == kind && (version.empty() || d.version == version);
+  });
+  return it == audit_.end() ? nullptr : &*it;
+}
+
+int Fleet::executed(int host) const { return hosts_[static_cast<size_t>(host)].executed; }
+std::string Fleet::version_on(int host) const { return hosts_[static_cast<size_t>(host)].version; }
+
+}  // namespace serin::sim

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "aggregator/core/fold.h"
+
+namespace serin::sim {
+
+/// What the hosts of a simulated fleet are like. Rates per second, shares in [0, 1].
+struct World {
+  int hosts = 6;
+  double rate = 40;
+  double error_rate = 0.001;
+  double host_sd = 0.2;     ///< between hosts, log error rate
+  double noise_sd = 0.2;    ///< AR(1), tau 20 s, log error rate
+  double missing = 0.01;    ///< samples that never leave the host
+  double warmup = 0.4;      ///< log error rate right after a restart, fading with 15 s
+  uint64_t seed = 1;
+};
+
+/// What a version does on the hosts that run it.
+struct Release {
+  double errors = 1;          ///< error rate times this
+  double add_errors = 0;      ///< and plus this share
+  double lifetime_seconds = 0;  ///< dies and is restarted; 0 = lives
+  bool stays_down = false;    ///< dies and nothing restarts it
+  double traffic = 1;         ///< rate times this
+};
+
+/// A whole fleet with agents, helpers and the stream between them and the real core, in simulated time. What the shell
+/// does for the fold (audit, commands, restart) is done here in memory. The same seed gives the same run.
+class Fleet {
+ public:
+  Fleet(World world, PolicySet policy);
+
+  std::map<std::string, Release> releases;
+
+  /// Runs until `seconds` of simulated time; `timeline` entries fire when their time comes.
+  void run_until(double seconds);
+  void at(double seconds, std::function<void(Fleet&)> what);
+
+  // ---- what can be done to it
+  void start(int host, const std::string& version);
+  void person_acts(Act act, const std::string& actor);      ///< on the newest deploy
+  void silence(int host, double seconds, bool restart_agent);  ///< the agent is dead that long
+  void bus_outage(double seconds);                           ///< agents keep their samples and send them afterwards
+  void helper_fails(int host) { failing_helpers_.insert({host, true}); }
+  void obeys(bool yes) { obeys_ = yes; }
+  void fleet_errors(double factor, double seconds);          ///< every host's error rate, for a while
+  void duplicate_everything() { duplicate_ = true; }
+  void stranger(int host);                                   ///< a second agent with this host's id
+  /// The aggregator is killed and started again: a new fold, the audit, the whole stream.
+  void restart_aggregator();
+  /// Decisions are stored, and what follows from them is lost, from the next one on until a restart.
+  void crash_after_next_decision() { crash_after_decision_ = true; }
+
+  [[nodiscard]] const core::Fold& fold() const { return *fold_; }
+  [[nodiscard]] const std::vector<Decision>& audit() const { return audit_; }
+  [[nodiscard]] const std::vector<core::Notification>& notifications() const { return notifications_; }
+  [[nodiscard]] const std::vector<core::Input>& stream() const { return stream_; }
+  [[nodiscard]] const Decision* find(DecisionKind kind, const std::string& version = {}) const;
+  [[nodiscard]] int executed(int host) const;                ///< rollbacks that really happened there
+  [[nodiscard]] std::string version_on(int host) const;
+  [[nodiscard]] double now() const { return now_; }
+  static std::string host_name(int host);
+
+ private:
+  struct Host {
+    std::string version, previous;
+    double log_errors = 0, noise = 0;
+    double started = -1000, dies = 0, back = 0;
+    bool down = false;
+    double silent_until = 0;
+    uint64_t agent_start = 1, sequence = 0, generation = 1;
+    std::map<std::string, bool> commands;
+    int executed = 0;
+  };
+
+  void second();
+  void emit_sample(int host);
+  void emit(Event event, int host, double at);
+  void store(std::variant<Sample, Event, Control> body, double at);
+  void deliver(const core::Input& input, bool replay);
+  void handle(std::vector<core::Effect> effects);
+  void execute(const Command& command);
+
+  World world_;
+  PolicySet policy_;
+  std::mt19937_64 random_;
+  std::unique_ptr<core::Fold> fold_;
+  std::vector<Host> hosts_;
+  std::vector<core::Input> stream_;
+  std::vector<Decision> audit_;
+  std::vector<core::Notification> notifications_;
+  std::multimap<double, std::function<void(Fleet&)>> agenda_;
+  std::vector<std::pair<std::variant<Sample, Event, Control>, double>> held_back_;  ///< during an outage of the bus
+  std::map<int, bool> failing_helpers_;
+  double now_ = 0, outage_until_ = 0, fleet_until_ = 0, fleet_factor_ = 1;
+  int64_t last_stored_us_ = 0;
+  bool obeys_ = true, duplicate_ = false, crash_after_decision_ = false, crashed_ = false;
+};
+
+}  // namespace serin::sim

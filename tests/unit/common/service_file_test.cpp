@@ -1,0 +1,403 @@
+#include "common/service_file.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/common/temporary_folder.h"
+
+namespace serin {
+namespace {
+
+constexpr std::string_view kWhole = R"(unit = "api.service"
+version = { symlink = "/srv/api/current" }
+
+[[requests]]
+source = "access_log"
+path = "/var/log/nginx/api.access.log"
+format = "$remote_addr … $status … $request_time"
+version_field = "$upstream_http_x_version"
+slo = "500ms"
+
+[[business]]
+name = "orders"
+worse = "lower"
+field = "$uri"
+equals = "/checkout"
+
+[[business]]
+name = "refunds"
+worse = "higher"
+
+[[rollback]]
+action = "release_symlink"
+releases = "/srv/api/releases"
+restart = "api.service"
+healthy = { http = "http://127.0.0.1:8080/healthz", within = "30s" }
+timeout = "3m"
+
+[[rollback]]
+action = "command"
+command = ["/usr/local/bin/put-back", "api"]
+restart = { command = ["/usr/bin/touch", "/srv/api/restart"] }
+)";
+
+Result<ServiceFile> parse(std::string_view text) {
+  return parse_service_file(text, "/etc/serin/services.d/api.toml");
+}
+
+/// The problems of a text, without the path that stands before each line.
+std::string problems_of(std::string_view text) {
+  const auto service = parse(text);
+  if (service) return "";
+  std::string message = service.error().message;
+  const std::string_view path = "/etc/serin/services.d/";
+  for (size_t at = 0; (at = message.find(path, at)) != std::string::npos;)
+    message.erase(at, path.size());
+  return message;
+}
+
+/// A file whose process and version are in order, with `text` after it; `text` begins in line 3.
+std::string problems_after_head(std::string_view text) {
+  return problems_of("unit = \"api.service\"\nversion = { symlink = \"/srv/api/current\" }\n" +
+                     std::string(text));
+}
+
+std::string rollback_problems(std::string_view text) {
+  return problems_after_head(
+      "[[rollback]]\naction = \"release_symlink\"\nreleases = \"/srv/api/releases\"\n" +
+      std::string(text));
+}
+
+TEST(ServiceFile, AWholeFileIsReadAsWritten) {
+  const auto service = parse(kWhole);
+  ASSERT_TRUE(service) << service.error().message;
+  EXPECT_EQ(service->name, "api");
+  EXPECT_EQ(std::get<ServiceFile::ByUnit>(service->process).units,
+            std::vector<std::string>{"api.service"});
+  EXPECT_EQ(std::get<ServiceFile::VersionSymlink>(service->version).link, "/srv/api/current");
+
+  ASSERT_EQ(service->requests.size(), 1u);
+  const auto& requests = service->requests[0];
+  EXPECT_EQ(requests.source, "access_log");
+  EXPECT_EQ(requests.path, "/var/log/nginx/api.access.log");
+  EXPECT_EQ(requests.format, "$remote_addr … $status … $request_time");
+  EXPECT_EQ(requests.version_field, "$upstream_http_x_version");
+  EXPECT_EQ(requests.slo_seconds, 0.5);
+
+  ASSERT_EQ(service->business.size(), 2u);
+  EXPECT_EQ(service->business[0].name, "orders");
+  EXPECT_EQ(service->business[0].worse, ServiceFile::Business::Worse::lower);
+  EXPECT_EQ(service->business[0].field, "$uri");
+  EXPECT_EQ(service->business[0].equals, "/checkout");
+  EXPECT_EQ(service->business[1].worse, ServiceFile::Business::Worse::higher);
+
+  ASSERT_EQ(service->rollback.size(), 2u);
+  const auto& first = service->rollback[0];
+  EXPECT_EQ(first.action, "release_symlink");
+  EXPECT_EQ(first.releases, "/srv/api/releases");
+  EXPECT_EQ(first.link, "/srv/api/current");
+  EXPECT_EQ(std::get<ServiceFile::RestartUnit>(first.restart).unit, "api.service");
+  EXPECT_EQ(first.healthy.http, "http://127.0.0.1:8080/healthz");
+  EXPECT_EQ(first.healthy.within_seconds, 30);
+  EXPECT_EQ(first.timeout_seconds, 180);
+  const auto& second = service->rollback[1];
+  EXPECT_EQ(second.action, "command");
+  EXPECT_EQ(second.argv, (std::vector<std::string>{"/usr/local/bin/put-back", "api"}));
+  EXPECT_EQ(std::get<ServiceFile::RestartCommand>(second.restart).argv,
+            (std::vector<std::string>{"/usr/bin/touch", "/srv/api/restart"}));
+  EXPECT_EQ(second.healthy.http, "");
+  EXPECT_EQ(second.healthy.within_seconds, 20);
+  EXPECT_EQ(second.timeout_seconds, 120);
+}
+
+TEST(ServiceFile, OneLineIsEnough) {
+  const auto service = parse("exe = \"/srv/api/bin/api\"\n");
+  ASSERT_TRUE(service) << service.error().message;
+  EXPECT_EQ(std::get<ServiceFile::ByExe>(service->process).path, "/srv/api/bin/api");
+  EXPECT_TRUE(std::holds_alternative<ServiceFile::VersionBuildId>(service->version));
+  EXPECT_TRUE(service->requests.empty() && service->business.empty() && service->rollback.empty());
+}
+
+TEST(ServiceFile, AProcessIsFoundInExactlyOneWay) {
+  const auto by_pid = parse("pid_file = \"/run/api.pid\"\n");
+  ASSERT_TRUE(by_pid);
+  EXPECT_EQ(std::get<ServiceFile::ByPidFile>(by_pid->process).path, "/run/api.pid");
+  const auto by_units = parse("unit = [\"api-blue.service\", \"api@green.service\"]\n");
+  ASSERT_TRUE(by_units);
+  EXPECT_EQ(std::get<ServiceFile::ByUnit>(by_units->process).units.size(), 2u);
+
+  EXPECT_EQ(
+      problems_of(""),
+      "api.toml: missing key 'unit': the systemd unit that runs the service; or pid_file, or exe");
+  EXPECT_EQ(problems_of("unit = \"api.service\"\npid_file = \"/run/api.pid\"\n"),
+            "api.toml:2: 'pid_file' is one too many: give one of unit, pid_file and exe");
+  EXPECT_EQ(problems_of("exe = \"/bin/a\"\npid_file = \"/run/api.pid\"\n"),
+            "api.toml:1: 'exe' is one too many: give one of unit, pid_file and exe");
+}
+
+TEST(ServiceFile, AUnitNameIsThatOfAService) {
+  for (const auto* unit :
+       {"\"api\"", "\"api.socket\"", "\".service\"", "\"-H.service\"", "\"a b.service\"",
+        "\"a/b.service\"", "\"a\\nb.service\"", "[]", "[\"api.service\", \"x\"]"}) {
+    EXPECT_EQ(
+        problems_of(std::string("unit = ") + unit + "\n"),
+        "api.toml:1: 'unit' must be a unit such as \"api.service\", or a list of at most 16 such")
+        << unit;
+  }
+  EXPECT_EQ(problems_of("unit = 1\n"),
+            "api.toml:1: 'unit' must be a text in quotes or a list of such, not a whole number");
+}
+
+TEST(ServiceFile, RelativeAndClimbingPathsAreRefused) {
+  EXPECT_EQ(problems_of("exe = \"bin/api\"\n"),
+            "api.toml:1: 'exe' must be an absolute path, not \"bin/api\"");
+  EXPECT_EQ(problems_of("exe = \"\"\n"), "api.toml:1: 'exe' must be an absolute path, not \"\"");
+  EXPECT_EQ(problems_of("pid_file = \"./api.pid\"\n"),
+            "api.toml:1: 'pid_file' must be an absolute path, not \"./api.pid\"");
+  EXPECT_EQ(problems_of("exe = \"/srv/../bin/api\"\n"),
+            "api.toml:1: 'exe' must not go through \"..\": \"/srv/../bin/api\"");
+  EXPECT_EQ(problems_of("exe = \"/srv/a\\u0000b\"\n"),
+            "api.toml:1: 'exe' must be a path of at most 4095 bytes without control characters");
+  EXPECT_EQ(problems_of("exe = \"/" + std::string(4095, 'a') + "\"\n"),
+            "api.toml:1: 'exe' must be a path of at most 4095 bytes without control characters");
+  EXPECT_EQ(rollback_problems("link = \"current\"\nrestart = \"api.service\"\n"),
+            "api.toml:6: 'rollback.link' must be an absolute path, not \"current\"");
+  EXPECT_EQ(problems_of("exe = \"/srv/a..b/..x\"\n"), "");
+}
+
+TEST(ServiceFile, AVersionHasOneSource) {
+  const auto from_file = parse("exe = \"/a\"\nversion = { file = \"/srv/api/VERSION\" }\n");
+  ASSERT_TRUE(from_file) << from_file.error().message;
+  EXPECT_EQ(std::get<ServiceFile::VersionFile>(from_file->version).path, "/srv/api/VERSION");
+  EXPECT_TRUE(parse("exe = \"/a\"\nversion = { build_id = true }\n"));
+
+  const std::string one =
+      "api.toml:2: 'version' must have exactly one source: symlink, file or build_id";
+  EXPECT_EQ(problems_of("exe = \"/a\"\nversion = {}\n"), one);
+  EXPECT_EQ(problems_of("exe = \"/a\"\nversion = { symlink = \"/a\", file = \"/b\" }\n"), one);
+  EXPECT_EQ(problems_of("exe = \"/a\"\nversion = { package = \"api\" }\n"),
+            "api.toml:2: 'version.package' is not supported by this version; there are symlink, "
+            "file and build_id");
+  EXPECT_EQ(
+      problems_of("exe = \"/a\"\nversion = { build_id = false }\n"),
+      "api.toml:2: 'version.build_id' can only be true; leave it out to choose another source");
+  EXPECT_EQ(problems_of("exe = \"/a\"\nversion = \"1.2\"\n"),
+            "api.toml:2: 'version' must be a table, not a text in quotes");
+}
+
+TEST(ServiceFile, UnknownSourcesAreAnsweredWithWhatThereIs) {
+  const std::string rest = "path = \"/log\"\nformat = \"combined\"\n";
+  EXPECT_EQ(problems_after_head("[[requests]]\nsource = \"statsd\"\n" + rest),
+            "api.toml:4: 'requests.source' \"statsd\" is not supported by this version; there is "
+            "access_log");
+  EXPECT_EQ(problems_after_head("[[requests]]\nsource = \"acces_log\"\n" + rest),
+            "api.toml:4: 'requests.source' \"acces_log\" is not known; there is access_log");
+  EXPECT_EQ(
+      problems_after_head("[[requests]]\n"),
+      "api.toml:3: missing key 'requests.source': where requests are counted: \"access_log\"\n"
+      "api.toml:3: missing key 'requests.path': the log to follow\n"
+      "api.toml:3: missing key 'requests.format': how a line is written: nginx log_format text, or "
+      "a preset "
+      "such as \"combined\"");
+}
+
+TEST(ServiceFile, FieldsBeginWithADollarAndTimesAreNotNothing) {
+  EXPECT_EQ(
+      problems_after_head("[[requests]]\nsource = \"access_log\"\npath = \"/log\"\nformat = \"\"\n"
+                          "version_field = \"version\"\nslo = \"0s\"\n"),
+      "api.toml:6: 'requests.format' must be nginx log_format text of at most 4095 bytes, or a "
+      "preset such as "
+      "\"combined\"\n"
+      "api.toml:7: 'requests.version_field' must be a field of the format, such as "
+      "\"$upstream_http_x_version\"\n"
+      "api.toml:8: 'requests.slo' must be more than nothing");
+}
+
+TEST(ServiceFile, ABusinessMetricHasANameOfItsOwnAndAWholeRule) {
+  EXPECT_EQ(problems_after_head("[[business]]\nworse = \"less\"\n"),
+            "api.toml:3: missing key 'business.name': what is counted, such as \"orders\"\n"
+            "api.toml:4: 'business.worse' \"less\" is not known; there are lower, higher and both");
+  EXPECT_EQ(problems_after_head("[[business]]\nname = \"errors\"\n"),
+            "api.toml:4: 'business.name' \"errors\" is a metric that every service has; choose "
+            "another name");
+  EXPECT_EQ(problems_after_head("[[business]]\nname = \"My Orders\"\n"),
+            "api.toml:4: 'business.name' must be 1 to 63 of a-z 0-9 _ -, beginning with a letter "
+            "or digit");
+  EXPECT_EQ(problems_after_head("[[business]]\nname = \"a\"\n[[business]]\nname = \"a\"\n"),
+            "api.toml:6: 'business.name' is given twice");
+  EXPECT_EQ(problems_after_head("[[business]]\nname = \"a\"\nfield = \"uri\"\n"),
+            "api.toml:3: missing key 'business.equals': the value of the field that counts\n"
+            "api.toml:5: 'business.field' must be a field of the format, such as \"$uri\"");
+  EXPECT_EQ(problems_after_head("[[business]]\nname = \"a\"\nequals = \"/x\"\n"),
+            "api.toml:3: missing key 'business.field': the field of the log to look at, such as "
+            "\"$uri\"");
+}
+
+TEST(ServiceFile, UnknownActionsAreAnsweredWithWhatThereIs) {
+  EXPECT_EQ(problems_after_head(
+                "[[rollback]]\naction = \"package\"\nreleases = \"/r\"\nrestart = \"a.service\"\n"),
+            "api.toml:4: 'rollback.action' \"package\" is not supported by this version; there are "
+            "release_symlink "
+            "and command");
+  EXPECT_EQ(
+      problems_after_head("[[rollback]]\naction = \"undo\"\ncommand = [\"/x\"]\n"),
+      "api.toml:4: 'rollback.action' \"undo\" is not known; there are release_symlink and command");
+  EXPECT_EQ(
+      problems_after_head("[[rollback]]\n"),
+      "api.toml:3: missing key 'rollback.action': what to do: \"release_symlink\" or \"command\"");
+}
+
+TEST(ServiceFile, AReleaseSymlinkNeedsFolderLinkAndRestart) {
+  EXPECT_EQ(
+      problems_after_head("[[rollback]]\naction = \"release_symlink\"\n"),
+      "api.toml:3: missing key 'rollback.releases': the folder that holds one folder a release\n"
+      "api.toml:3: missing key 'rollback.restart': what makes the old release run: a unit, a "
+      "command or a "
+      "signal");
+  EXPECT_EQ(
+      problems_of("exe = \"/a\"\n[[rollback]]\naction = \"release_symlink\"\nreleases = \"/r\"\n"
+                  "restart = \"a.service\"\n"),
+      "api.toml:2: missing key 'rollback.link': the link to switch; needed as the version is not "
+      "that of a "
+      "symlink");
+  const auto own_link = parse(
+      "exe = \"/a\"\n[[rollback]]\naction = \"release_symlink\"\nreleases = \"/r\"\nlink = \"/l\"\n"
+      "restart = \"a.service\"\n");
+  ASSERT_TRUE(own_link) << own_link.error().message;
+  EXPECT_EQ(own_link->rollback[0].link, "/l");
+}
+
+TEST(ServiceFile, ARestartIsAUnitACommandOrASignal) {
+  for (const auto* signal : {"HUP", "SIGHUP"}) {
+    const auto service = parse(
+        "exe = \"/a\"\nversion = { symlink = \"/l\" }\n[[rollback]]\n"
+        "action = \"release_symlink\"\nreleases = \"/r\"\nrestart = { signal = \"" +
+        std::string(signal) + "\" }\n");
+    ASSERT_TRUE(service) << service.error().message;
+    EXPECT_EQ(std::get<ServiceFile::RestartSignal>(service->rollback[0].restart).signal, "HUP");
+  }
+  EXPECT_EQ(rollback_problems("restart = { signal = \"KILLALL\" }\n"),
+            "api.toml:6: 'rollback.restart.signal' \"KILLALL\" is not known; there are HUP, USR1, "
+            "USR2, TERM, INT "
+            "and QUIT");
+  EXPECT_EQ(rollback_problems("restart = {}\n"),
+            "api.toml:6: 'rollback.restart' must hold either a command or a signal");
+  EXPECT_EQ(rollback_problems("restart = { signal = \"HUP\", command = [\"/x\"] }\n"),
+            "api.toml:6: 'rollback.restart' must hold either a command or a signal");
+  EXPECT_EQ(rollback_problems("restart = { comand = [\"/x\"] }\n"),
+            "api.toml:6: 'rollback.restart' must hold either a command or a signal\n"
+            "api.toml:6: unknown key 'rollback.restart.comand' (did you mean 'command'?)");
+  EXPECT_EQ(rollback_problems("restart = { command = [\"systemctl\", \"restart\"] }\n"),
+            "api.toml:6: 'rollback.restart.command' must begin with the absolute path of a "
+            "program; no shell reads "
+            "it");
+  EXPECT_EQ(rollback_problems("restart = \"api\"\n"),
+            "api.toml:6: 'rollback.restart' must be a unit such as \"api.service\", { command = "
+            "[\"/abs/path\", …] } "
+            "or { signal = \"HUP\" }");
+  EXPECT_EQ(rollback_problems("restart = 5\n"),
+            "api.toml:6: 'rollback.restart' must be a text in quotes, not a whole number");
+}
+
+TEST(ServiceFile, ACommandIsAProgramAndItsArguments) {
+  EXPECT_EQ(problems_after_head("[[rollback]]\naction = \"command\"\n"),
+            "api.toml:3: missing key 'rollback.command': the absolute program and its arguments");
+  const std::string absolute =
+      "api.toml:5: 'rollback.command' must begin with the absolute path of a program; no shell "
+      "reads it";
+  EXPECT_EQ(problems_after_head("[[rollback]]\naction = \"command\"\ncommand = []\n"), absolute);
+  EXPECT_EQ(problems_after_head("[[rollback]]\naction = \"command\"\ncommand = \"put-back api\"\n"),
+            absolute);
+  EXPECT_EQ(
+      problems_after_head(
+          "[[rollback]]\naction = \"command\"\ncommand = [\"/x\", \"a\\u0000b\"]\n"),
+      "api.toml:5: 'rollback.command' holds a word longer than 4095 bytes or with a NUL byte");
+  EXPECT_EQ(problems_after_head(
+                "[[rollback]]\naction = \"command\"\ncommand = \"/x\"\nreleases = \"/r\"\n"),
+            "api.toml:6: unknown key 'rollback.releases' (known here: action, command, healthy, "
+            "restart, timeout)");
+}
+
+TEST(ServiceFile, HealthIsAskedOverPlainHttp) {
+  const std::string problem =
+      "api.toml:7: 'rollback.healthy.http' must be a URL that begins with http://, such as "
+      "\"http://127.0.0.1:8080/healthz\"";
+  for (const auto* url : {"https://127.0.0.1/", "127.0.0.1:80", "http://", "http:///x", "",
+                          "http://a b/", "http://a/\\r\\nX: y", "file:///etc/passwd"}) {
+    EXPECT_EQ(rollback_problems(std::string("restart = \"a.service\"\nhealthy = { http = \"") +
+                                url + "\" }\n"),
+              problem)
+        << url;
+  }
+  EXPECT_EQ(rollback_problems("restart = \"a.service\"\nhealthy = { within = \"0s\" }\n"),
+            "api.toml:7: 'rollback.healthy.within' must be more than nothing");
+}
+
+TEST(ServiceFile, TimesFitIntoEachOther) {
+  EXPECT_EQ(rollback_problems("restart = \"a.service\"\ntimeout = \"16m\"\n"),
+            "api.toml:7: 'rollback.timeout' must be more than nothing and at most 15m");
+  EXPECT_EQ(rollback_problems("restart = \"a.service\"\nhealthy = { within = \"3m\" }\n"),
+            "api.toml:7: 'rollback.healthy' waits longer than the whole action's timeout");
+  EXPECT_EQ(rollback_problems(
+                "restart = \"a.service\"\nhealthy = { within = \"3m\" }\ntimeout = \"4m\"\n"),
+            "");
+}
+
+TEST(ServiceFile, AllProblemsAreListedAtOnce) {
+  EXPECT_EQ(
+      problems_of(
+          "untis = \"api.service\"\nexe = \"api\"\n[[rollbck]]\naction = \"x\"\n[dead_man]\n"
+          "within = \"10m\"\n"),
+      "api.toml:1: unknown key 'untis' (did you mean 'unit'?)\n"
+      "api.toml:2: 'exe' must be an absolute path, not \"api\"\n"
+      "api.toml:3: unknown key 'rollbck' (did you mean 'rollback'?)\n"
+      "api.toml:5: 'dead_man' is not supported by this version; a rollback needs a signed command");
+}
+
+TEST(ServiceFile, ListsHaveLimits) {
+  std::string many;
+  for (int i = 0; i < 17; ++i) many += "[[business]]\nname = \"m" + std::to_string(i) + "\"\n";
+  EXPECT_EQ(problems_after_head(many),
+            "api.toml:3: 'business' must not be there more than 16 times");
+}
+
+TEST(ServiceFile, TheFileNameIsTheServiceName) {
+  for (const auto* file :
+       {"/d/Api.toml", "/d/_host.toml", "/d/a b.toml", "/d/.toml", "/d/api.conf", "/d/a.b.toml"}) {
+    EXPECT_FALSE(parse_service_file("exe = \"/a\"\n", file)) << file;
+  }
+  const auto named = parse_service_file("exe = \"/a\"\n", "/d/api-2.toml");
+  ASSERT_TRUE(named);
+  EXPECT_EQ(named->name, "api-2");
+}
+
+TEST(ServiceFile, OneBadFileHidesNoOther) {
+  const TemporaryFolder folder;
+  folder.write("b.toml", "exe = \"/b\"\n");
+  folder.write("a.toml", "exe = \n");
+  folder.write("c.toml.rpmsave", "exe = \"/c\"\n");
+  folder.write("d.toml", "exe = \"/d\"\n");
+  std::filesystem::create_directory(folder.path() / "e.toml");
+  const auto loaded = load_service_folder(folder.path());
+  ASSERT_EQ(loaded.size(), 4u);
+  EXPECT_FALSE(loaded[0].second);
+  EXPECT_EQ(loaded[0].first, folder.path() / "a.toml");
+  ASSERT_TRUE(loaded[1].second);
+  EXPECT_EQ(loaded[1].second->name, "b");
+  ASSERT_TRUE(loaded[2].second);
+  EXPECT_EQ(loaded[2].second->name, "d");
+  EXPECT_FALSE(loaded[3].second) << "a folder is not a service";
+}
+
+TEST(ServiceFile, AFolderThatCannotBeReadIsSaid) {
+  const auto loaded = load_service_folder("/nonexistent/services.d");
+  ASSERT_EQ(loaded.size(), 1u);
+  ASSERT_FALSE(loaded[0].second);
+  EXPECT_EQ(
+      loaded[0].second.error().message,
+      "cannot read the folder of services /nonexistent/services.d: No such file or directory");
+  const TemporaryFolder empty;
+  EXPECT_TRUE(load_service_folder(empty.path()).empty());
+}
+
+}  // namespace
+}  // namespace serin
