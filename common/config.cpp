@@ -4,8 +4,6 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
-#include <algorithm>
-#include <cmath>
 #include <map>
 #include <set>
 
@@ -16,7 +14,7 @@ namespace serin {
 namespace {
 
 /// Nobody writes a megabyte by hand.
-constexpr size_t kMostFileBytes = 1024 * 1024;
+constexpr size_t kMostFileBytes = size_t{1024} * 1024;
 
 using Kind = ConfigTable::Kind;
 
@@ -61,10 +59,6 @@ uint32_t line_of(const toml::source_region& region) {
 
 /// What all tables of one file share: the tree, what was read of it and what was wrong with it.
 struct Document {
-  struct Problem {
-    uint32_t line;  // 0: of the file as a whole
-    std::string text;
-  };
   struct Asked {
     std::set<std::string, std::less<>> read;   // ticked off
     std::set<std::string, std::less<>> named;  // known to exist: for "did you mean"
@@ -73,11 +67,11 @@ struct Document {
   std::string name;
   toml::table tree;
   std::map<const toml::table*, Asked> asked;
-  std::vector<Problem> problems;
+  std::multimap<uint32_t, std::string> problems;  // by line; 0: of the file as a whole
 
   void report_unknown(const toml::table& table, const std::string& path);
   void report_unknown_below(const toml::node& node, const std::string& path);
-  [[nodiscard]] std::string all_problems();
+  [[nodiscard]] std::string all_problems() const;
 };
 
 struct ConfigTable::Impl {
@@ -97,7 +91,7 @@ struct ConfigTable::Impl {
     return here->get(key);
   }
   void problem(uint32_t line, std::string text) {
-    document->problems.push_back({line, std::move(text)});
+    document->problems.emplace(line, std::move(text));
   }
   void wrong(const toml::node& node, std::string_view key, std::string_view what) {
     problem(line_of(node.source()), fmt::format("'{}' {}", path_of(key), what));
@@ -128,7 +122,7 @@ void Document::report_unknown(const toml::table& table, const std::string& path)
     } else if (!known.empty()) {
       hint = fmt::format(" (known here: {})", fmt::join(known, ", "));
     }
-    problems.push_back({line_of(key.source()), fmt::format("unknown key '{}'{}", child, hint)});
+    problems.emplace(line_of(key.source()), fmt::format("unknown key '{}'{}", child, hint));
   }
 }
 
@@ -141,14 +135,12 @@ void Document::report_unknown_below(const toml::node& node, const std::string& p
   }
 }
 
-std::string Document::all_problems() {
-  std::stable_sort(problems.begin(), problems.end(),
-                   [](const Problem& a, const Problem& b) { return a.line < b.line; });
+std::string Document::all_problems() const {
   std::string text;
-  for (const auto& problem : problems) {
+  for (const auto& [line, what] : problems) {
     if (!text.empty()) text += '\n';
-    text += problem.line == 0 ? fmt::format("{}: {}", name, problem.text)
-                              : fmt::format("{}:{}: {}", name, problem.line, problem.text);
+    text +=
+        line == 0 ? fmt::format("{}: {}", name, what) : fmt::format("{}:{}: {}", name, line, what);
   }
   return text;
 }

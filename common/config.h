@@ -13,9 +13,9 @@
 
 namespace serin {
 
-/// Strict reading of a TOML file. Every key that is read is ticked off; finish() reports what was mistyped,
-/// unknown (with file, line and the nearest known key) or missing, all problems at once, one per line.
-/// toml++ stays behind config.cpp.
+/// Strict reading of a TOML file. Every key that is read is ticked off; finish() reports what was
+/// mistyped, unknown (with file, line and the nearest known key) or missing, all problems at once,
+/// one per line. toml++ stays behind config.cpp.
 class ConfigTable {
  public:
   static Result<ConfigTable> parse_file(const std::filesystem::path& file);
@@ -29,7 +29,8 @@ class ConfigTable {
   std::optional<int64_t> integer(std::string_view key, int64_t least, int64_t most);
   std::optional<double> number(std::string_view key, double least, double most);
   std::optional<bool> boolean(std::string_view key);
-  std::optional<std::vector<std::string>> strings(std::string_view key);  ///< one string counts as a list of one
+  /// One string counts as a list of one.
+  std::optional<std::vector<std::string>> strings(std::string_view key);
   /// "10m", "45s", "250ms", "2h", "1d": seconds (common/duration.h).
   std::optional<double> duration_seconds(std::string_view key);
   /// "10%" -> 0.10; a bare number in [0, 1] is taken as it is.
@@ -60,7 +61,8 @@ class ConfigTable {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The known word nearest to `word` (Damerau-Levenshtein distance at most 3 and less than its length), or empty.
+/// The known word nearest to `word` (Damerau-Levenshtein distance at most 3 and less than its
+/// length), or empty.
 std::string nearest_word(std::string_view word, const std::vector<std::string>& known);
 
 }  // namespace serin

@@ -18,12 +18,12 @@ constexpr double kLongestSeconds = 10 * 365.25 * 86400;
 
 /// A plain decimal number at the front, taken off: no sign, no exponent, no "inf".
 std::optional<double> take_number(std::string_view& text) {
-  const size_t length = std::min(text.find_first_not_of("0123456789."), text.size());
+  const std::string_view digits = text.substr(0, text.find_first_not_of("0123456789."));
   double value = 0;
   const auto [end, error] =
-      std::from_chars(text.data(), text.data() + length, value, std::chars_format::fixed);
-  if (error != std::errc() || end != text.data() + length) return std::nullopt;
-  text.remove_prefix(length);
+      std::from_chars(digits.begin(), digits.end(), value, std::chars_format::fixed);
+  if (error != std::errc() || end != digits.end()) return std::nullopt;
+  text.remove_prefix(digits.size());
   return value;
 }
 

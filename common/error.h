@@ -6,8 +6,8 @@
 
 namespace serin {
 
-/// What went wrong, in one line that says what, where and what to do. Errors of the world (files, network,
-/// input) are values; a broken invariant of our own ends the process (SERIN_VERIFY).
+/// What went wrong, in one line that says what, where and what to do. Errors of the world (files,
+/// network, input) are values; a broken invariant of our own ends the process (SERIN_VERIFY).
 struct Error {
   std::string message;
 };

@@ -25,7 +25,7 @@ constexpr std::array<double, kBucketsPerOctave> kEdges = {
 };
 
 constexpr size_t kMostBuckets =
-    static_cast<size_t>(ExpHistogram::kMaxIndex - ExpHistogram::kMinIndex + 1);
+    size_t{ExpHistogram::kMaxIndex} + size_t{-ExpHistogram::kMinIndex} + 1;
 
 /// More than any host answers; far enough below 2^64 that sums of many such histograms do not wrap.
 constexpr uint64_t kMostRequests = uint64_t{1} << 48;
@@ -48,7 +48,8 @@ Result<ExpHistogram> ExpHistogram::from_parts(int scale, int32_t offset,
                             offset, counts.size(), kMinIndex, kMaxIndex));
   }
   for (const uint64_t count : counts) {
-    if (count > kMostRequests || (made.total_ += count) > kMostRequests) {
+    made.total_ += std::min(count, kMostRequests + 1);
+    if (made.total_ > kMostRequests) {
       return fail(fmt::format("histogram of more than {} requests", kMostRequests));
     }
   }

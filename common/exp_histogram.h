@@ -8,9 +8,10 @@
 
 namespace serin {
 
-/// Base-2 exponential histogram, as OpenTelemetry and Prometheus native histograms define it: bucket i covers
-/// (b^i, b^(i+1)] with b = 2^(2^-scale). Values in seconds. The scale is fixed at 3 (9 % a bucket) so that the
-/// edges are identical on every host; indices are clamped to [kMinIndex, kMaxIndex] (about 1 µs to 36 h).
+/// Base-2 exponential histogram, as OpenTelemetry and Prometheus native histograms define it:
+/// bucket i covers (b^i, b^(i+1)] with b = 2^(2^-scale). Values in seconds. The scale is fixed at 3
+/// (9 % a bucket) so that the edges are identical on every host; indices are clamped to [kMinIndex,
+/// kMaxIndex] (about 1 µs to 36 h).
 class ExpHistogram {
  public:
   static constexpr int kScale = 3;
@@ -18,9 +19,10 @@ class ExpHistogram {
   static constexpr int32_t kMaxIndex = 136;
 
   ExpHistogram() = default;
-  /// From the wire or a capture. Refuses another scale than 3, more buckets than the range holds, and indices
-  /// outside the range.
-  static Result<ExpHistogram> from_parts(int scale, int32_t offset, std::span<const uint64_t> counts);
+  /// From the wire or a capture. Refuses another scale than 3, more buckets than the range holds,
+  /// and indices outside the range.
+  static Result<ExpHistogram> from_parts(int scale, int32_t offset,
+                                         std::span<const uint64_t> counts);
 
   void record(double seconds, uint64_t count = 1);
   void merge(const ExpHistogram& other);
@@ -34,7 +36,8 @@ class ExpHistogram {
   [[nodiscard]] std::span<const uint64_t> counts() const { return counts_; }
   /// Requests in bucket `index`, 0 outside.
   [[nodiscard]] uint64_t at(int32_t index) const;
-  /// Value below which the share q in [0, 1] lies, in seconds, linear in log value inside a bucket; 0 when empty.
+  /// Value below which the share q in [0, 1] lies, in seconds, linear in log value inside a bucket;
+  /// 0 when empty.
   [[nodiscard]] double quantile(double q) const;
 
   /// The bucket a value falls in, clamped. Values <= 0 go to kMinIndex.

@@ -50,7 +50,7 @@ std::string errno_text(int error) {
 
 Result<std::string> read_all(int fd, size_t most_bytes, std::string_view name) {
   std::string data;
-  std::array<char, 16 * 1024> part;
+  std::array<char, 16384> part;
   for (;;) {
     const ssize_t got = ::read(fd, part.data(), part.size());
     if (got < 0 && errno == EINTR) continue;

@@ -13,7 +13,8 @@ namespace serin {
 
 using Bytes = std::vector<uint8_t>;
 
-/// Service names: ^[a-z0-9][a-z0-9_-]{0,62}$. Names beginning with `_` are Serin's own and not accepted here.
+/// Service names: ^[a-z0-9][a-z0-9_-]{0,62}$. Names beginning with `_` are Serin's own and not
+/// accepted here.
 bool is_service_name(std::string_view name);
 
 /// Versions: 1-128 bytes of UTF-8 without control characters.
@@ -33,7 +34,8 @@ Result<std::string> host_from_token(std::string_view token);
 std::string deploy_id(std::string_view service, int64_t opened_ms);
 std::string base36(uint64_t value);
 
-/// First 16 bytes of SHA-256 over `deploy id|host|service|kind|ordinal`, in lower-case hex (32 characters).
+/// First 16 bytes of SHA-256 over `deploy id|host|service|kind|ordinal`, in lower-case hex (32
+/// characters).
 std::string command_id(std::string_view deploy, std::string_view host, std::string_view service,
                        std::string_view kind, int ordinal);
 

@@ -23,7 +23,7 @@ bool has_control(std::string_view text) {
 std::optional<fs::path> path(ConfigTable& table, std::string_view key) {
   const auto text = table.string(key);
   if (!text) return std::nullopt;
-  const fs::path path(*text);
+  fs::path path(*text);
   if (!path.is_absolute()) {
     table.problem(key, fmt::format("must be an absolute path, not \"{:.200}\"", *text));
   } else if (text->size() > kMostTextBytes || has_control(*text)) {
@@ -96,7 +96,7 @@ namespace {
 using namespace service_fields;
 
 /// A folder of services is read at every start; more files than this are a folder gone wrong.
-constexpr size_t kMostFileBytes = 256 * 1024;
+constexpr size_t kMostFileBytes = size_t{256} * 1024;
 /// Each is followed, counted and sent every second.
 constexpr size_t kMostRequestSources = 16;
 constexpr size_t kMostBusinessMetrics = 16;

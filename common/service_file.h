@@ -12,15 +12,15 @@
 
 namespace serin {
 
-/// One file of services.d: what is watched and what may be done about it. Agent and root helper read the same
-/// file through this one parser. All paths are absolute and hold no "..".
+/// One file of services.d: what is watched and what may be done about it. Agent and root helper
+/// read the same file through this one parser. All paths are absolute and hold no "..".
 ///
-///   unit = "api.service"                     # or a list; or pid_file = "/run/api.pid"; or exe = "/srv/api/bin/api"
-///   version = { symlink = "/srv/api/current" }      # or { file = "…" }; default: { build_id = true }
+///   unit = "api.service"                        # or a list; or pid_file = "…"; or exe = "…"
+///   version = { symlink = "/srv/api/current" }  # or { file = "…" }; default { build_id = true }
 ///   [[requests]]
 ///   source = "access_log"
 ///   path = "/var/log/nginx/api.access.log"
-///   format = "combined"                      # or nginx log_format text
+///   format = "combined"                 # or nginx log_format text
 ///   slo = "2s"
 ///   [[business]]
 ///   name = "orders"
@@ -30,28 +30,38 @@ namespace serin {
 ///   [[rollback]]
 ///   action = "release_symlink"
 ///   releases = "/srv/api/releases"
-///   restart = "api.service"                  # or { command = ["/usr/bin/x"] }, or { signal = "HUP" }
+///   restart = "api.service"             # or { command = ["/usr/bin/x"] }, or { signal = "HUP" }
 ///   healthy = { http = "http://127.0.0.1:8080/healthz", within = "20s" }
 ///   timeout = "2m"
-///   [[rollback]]                             # tried when the one before could not be done
+///   [[rollback]]                        # tried when the one before could not be done
 ///   action = "command"
 ///   command = ["/usr/local/bin/put-back", "api"]
 struct ServiceFile {
-  struct ByUnit { std::vector<std::string> units; };
-  struct ByPidFile { std::filesystem::path path; };
-  struct ByExe { std::filesystem::path path; };
+  struct ByUnit {
+    std::vector<std::string> units;
+  };
+  struct ByPidFile {
+    std::filesystem::path path;
+  };
+  struct ByExe {
+    std::filesystem::path path;
+  };
   std::string name;  ///< base name of the file without .toml
   std::variant<ByUnit, ByPidFile, ByExe> process;
 
-  struct VersionSymlink { std::filesystem::path link; };
-  struct VersionFile { std::filesystem::path path; };
+  struct VersionSymlink {
+    std::filesystem::path link;
+  };
+  struct VersionFile {
+    std::filesystem::path path;
+  };
   struct VersionBuildId {};
   std::variant<VersionBuildId, VersionSymlink, VersionFile> version;
 
   struct Requests {
-    std::string source;                ///< "access_log"; others are refused as not supported by this version
+    std::string source;  ///< "access_log"; others are refused as not supported by this version
     std::filesystem::path path;
-    std::string format;                ///< nginx log_format text, or the name of a preset
+    std::string format;  ///< nginx log_format text, or the name of a preset
     std::optional<std::string> version_field;
     std::optional<double> slo_seconds;  ///< optional fixed latency edge
   };
@@ -60,39 +70,45 @@ struct ServiceFile {
   struct Business {
     std::string name;
     enum class Worse { lower, higher, both } worse = Worse::lower;
-    /// Counted when a log field matches: `field = "$uri"`, `equals = "/checkout"` and a 2xx/3xx status.
-    /// Both or neither.
+    /// Counted when a log field matches: `field = "$uri"`, `equals = "/checkout"` and a 2xx/3xx
+    /// status. Both or neither.
     std::optional<std::string> field, equals;
   };
   std::vector<Business> business;
 
   struct Healthy {
-    std::string http;                  ///< URL that must answer 2xx; empty: only "the process runs"
+    std::string http;  ///< URL that must answer 2xx; empty: only "the process runs"
     double within_seconds = 20;
   };
-  struct RestartUnit { std::string unit; };
-  struct RestartCommand { std::vector<std::string> argv; };
-  struct RestartSignal { std::string signal; };  ///< without "SIG": HUP, USR1, USR2, TERM, INT, QUIT
+  struct RestartUnit {
+    std::string unit;
+  };
+  struct RestartCommand {
+    std::vector<std::string> argv;
+  };
+  struct RestartSignal {
+    std::string signal;
+  };  ///< without "SIG": HUP, USR1, USR2, TERM, INT, QUIT
   struct Rollback {
-    std::string action;                ///< "release_symlink" or "command"
-    std::filesystem::path releases;    ///< release_symlink: the folder the link's target lies in
-    std::filesystem::path link;        ///< release_symlink: default: the version symlink
+    std::string action;              ///< "release_symlink" or "command"
+    std::filesystem::path releases;  ///< release_symlink: the folder the link's target lies in
+    std::filesystem::path link;      ///< release_symlink: default: the version symlink
     /// Always there for release_symlink: a switched link alone changes no running process.
     std::variant<std::monostate, RestartUnit, RestartCommand, RestartSignal> restart;
-    std::vector<std::string> argv;     ///< `command`: absolute program and its arguments
+    std::vector<std::string> argv;  ///< `command`: absolute program and its arguments
     Healthy healthy;
     double timeout_seconds = 120;
   };
-  std::vector<Rollback> rollback;      ///< tried in order
+  std::vector<Rollback> rollback;  ///< tried in order
 };
 
-/// Reads one text; `file` gives the service's name and stands in the errors, but is not opened (the helper reads
-/// it from a descriptor whose owner it has checked).
+/// Reads one text; `file` gives the service's name and stands in the errors, but is not opened (the
+/// helper reads it from a descriptor whose owner it has checked).
 Result<ServiceFile> parse_service_file(std::string_view text, const std::filesystem::path& file);
 /// Reads one file. Errors name file, line and the nearest known key, all problems at once.
 Result<ServiceFile> load_service_file(const std::filesystem::path& file);
-/// Every *.toml of a folder, sorted by name; each with its own outcome, so that one bad file hides no other. A
-/// folder that cannot be read is one entry with its error.
+/// Every *.toml of a folder, sorted by name; each with its own outcome, so that one bad file hides
+/// no other. A folder that cannot be read is one entry with its error.
 std::vector<std::pair<std::filesystem::path, Result<ServiceFile>>> load_service_folder(
     const std::filesystem::path& folder);
 

@@ -21,9 +21,9 @@ namespace serin {
 namespace {
 
 /// A PEM file of one Ed25519 key has about 120 bytes; comments before it are fine.
-constexpr size_t kMostKeyFileBytes = 8 * 1024;
+constexpr size_t kMostKeyFileBytes = size_t{8} * 1024;
 /// Some hundred thousand revoked keys: nobody has them.
-constexpr size_t kMostRevokedBytes = 4 * 1024 * 1024;
+constexpr size_t kMostRevokedBytes = size_t{4} * 1024 * 1024;
 /// Each signature check costs ~0.1 ms whatever the ring holds; the limit is against a folder gone
 /// wrong.
 constexpr size_t kMostKeys = 256;

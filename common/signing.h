@@ -16,10 +16,10 @@ namespace serin {
 /// What a signature covers: this prefix, then the payload's bytes as they are.
 inline constexpr std::string_view kCommandSignaturePrefix = "serin/command/1\n";
 /// The longest payload that is signed or verified: the largest message of the stream of commands.
-inline constexpr size_t kMostSignedBytes = 16 * 1024;
+inline constexpr size_t kMostSignedBytes = size_t{16} * 1024;
 
-/// Ed25519 key pair. Files are PEM (PKCS#8 private, SPKI public). The private key file must not be readable by
-/// group or others.
+/// Ed25519 key pair. Files are PEM (PKCS#8 private, SPKI public). The private key file must not be
+/// readable by group or others.
 class SigningKey {
  public:
   static Result<SigningKey> generate();
@@ -39,11 +39,13 @@ class SigningKey {
   std::string key_id_;
 };
 
-/// The public keys a host trusts: every *.pub in a folder, less the key ids listed in the file `revoked` there.
+/// The public keys a host trusts: every *.pub in a folder, less the key ids listed in the file
+/// `revoked` there.
 class KeyRing {
  public:
-  /// An unreadable or malformed file, or one that group or others may write, is left out and named in
-  /// `problems`; an absent folder is an empty ring. When `revoked` is there and cannot be read, no key is trusted.
+  /// An unreadable or malformed file, or one that group or others may write, is left out and named
+  /// in `problems`; an absent folder is an empty ring. When `revoked` is there and cannot be read,
+  /// no key is trusted.
   static KeyRing load(const std::filesystem::path& folder);
   /// False for an unknown or revoked key id, a wrong length or a wrong signature.
   [[nodiscard]] bool verify_command(std::string_view key_id, std::span<const uint8_t> payload,

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,6 +65,39 @@ TEST(File, AFailedWriteLeavesTheOldTextAndNoRest) {
   EXPECT_FALSE(write_file_atomically(busy, "new"));
   EXPECT_EQ(entries_of(folder.path()), 1u);
   EXPECT_EQ(read_file(busy / "old", 10).value(), "old");
+}
+
+/// No file of this process may grow beyond some bytes: the same path as a full disk.
+class SmallFiles {
+ public:
+  explicit SmallFiles(rlim_t bytes) {
+    SERIN_VERIFY(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit small = {bytes, before_.rlim_max};
+    SERIN_VERIFY(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+  }
+  ~SmallFiles() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    ::signal(SIGXFSZ, SIG_DFL);
+  }
+  SmallFiles(const SmallFiles&) = delete;
+  SmallFiles& operator=(const SmallFiles&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST(File, ADiskThatIsFullInTheMiddleLeavesTheOldText) {
+  const TemporaryFolder folder;
+  const auto file = folder.write("a", "old");
+  {
+    const SmallFiles limit(4096);
+    const auto written = write_file_atomically(file, std::string(100'000, 'x'));
+    ASSERT_FALSE(written);
+    EXPECT_NE(written.error().message.find("cannot write"), std::string::npos);
+  }
+  EXPECT_EQ(read_file(file, 10).value(), "old");
+  EXPECT_EQ(entries_of(folder.path()), 1u);
 }
 
 TEST(File, ADescriptorIsClosedOnceByItsLastOwner) {

@@ -121,5 +121,15 @@ TEST(Loop, ASignalIsACall) {
   EXPECT_EQ(seen, SIGUSR2);
 }
 
+TEST(LoopDeathTest, AHandleThatOutlivesItsLoopIsNamed) {
+  EXPECT_DEATH(
+      {
+        std::optional<UvTimer> timer;
+        UvLoop loop;
+        timer.emplace(loop.get(), [] {});
+      },
+      "still open on the loop: a timer");
+}
+
 }  // namespace
 }  // namespace serin
