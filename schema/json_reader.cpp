@@ -14,7 +14,6 @@ constexpr int kMostNesting = 32;  // of what is skipped; nothing we read nests d
 constexpr double kMostWhole =
     9007199254740992.0;               // 2^53: doubles hold every whole number up to here
 constexpr size_t kMostKeyShown = 64;  // in an error
-constexpr size_t kWholeDigits = 19;   // always fit 64 bits
 constexpr size_t kMicroDigits = 6;
 constexpr size_t kSecondDigits = 12;  // leaves room for six more in 64 bits
 
@@ -181,9 +180,10 @@ JsonReader::Number JsonReader::token() {
     well_formed = digits() > 0;
   }
   Number number{.text = text_.substr(begin, at_ - begin)};
-  const char* last = text_.data() + at_;
-  if (well_formed && !negative && at_ == whole_end && whole_digits <= kWholeDigits) {
-    std::from_chars(text_.data() + begin, last, number.whole);
+  const char* first_character = number.text.data();
+  const char* last = first_character + number.text.size();
+  if (well_formed && !negative && at_ == whole_end &&
+      std::from_chars(first_character, last, number.whole).ec == std::errc()) {
     number.value = static_cast<double>(number.whole);
     number.is_whole = true;
     return number;
@@ -191,7 +191,7 @@ JsonReader::Number JsonReader::token() {
   if (!well_formed) {
     at_ = begin;
     fault("expected a number");
-  } else if (std::from_chars(text_.data() + begin, last, number.value).ec != std::errc()) {
+  } else if (std::from_chars(first_character, last, number.value).ec != std::errc()) {
     fault("number out of range");
   } else if (number.value >= 0 && number.value <= kMostWhole &&
              std::floor(number.value) == number.value) {

@@ -8,27 +8,33 @@
 
 namespace serin::limits {
 
-inline constexpr size_t kIdBytes =
-    200;  ///< deploy, effect, generation, artefact, boot and idempotency ids
-inline constexpr size_t kNameBytes = 128;  ///< metric, fact, step and actor names
-inline constexpr size_t kTextBytes =
-    1024;  ///< a sentence for people; longer ones are cut when written
-inline constexpr size_t kStepReasonBytes = 256;  ///< kSteps of these fit the helper socket's 16 KiB
-inline constexpr size_t kPolicyBytes =
-    60 * 1024;  ///< the effective policy of a whole fleet in one message
+/// Ids of deploys, effects, generations, artefacts, boots and requests: a service (63), a version
+/// (128) or a host (64), and what joins them.
+inline constexpr size_t kIdBytes = 256;
+/// Names of metrics, facts, steps and actors.
+inline constexpr size_t kNameBytes = 128;
+/// A sentence for people; a longer one is cut when it is written.
+inline constexpr size_t kTextBytes = 1024;
+/// kSteps of these fit the helper socket's 16 KiB.
+inline constexpr size_t kStepReasonBytes = 256;
+/// The effective policy of a whole fleet, in one message.
+inline constexpr size_t kPolicyBytes = 60 * 1024;
 
-inline constexpr size_t kMetrics = 256;  ///< counters, gauges or absent metrics of one sample
-inline constexpr size_t kFacts = 256;  ///< packages that differ, mapped libraries, kernel, limits …
-inline constexpr size_t kHosts =
-    2000;  ///< hosts of a decision: with ids of 20 bytes, what 64 KiB hold
-inline constexpr size_t kSteps =
-    32;  ///< a rollback has about eight, twice that with a second action
+/// Counters, gauges or absent metrics of one sample.
+inline constexpr size_t kMetrics = 256;
+/// Packages that differ, mapped libraries, kernel, limits …
+inline constexpr size_t kFacts = 256;
+/// Hosts of a decision: with ids of 20 bytes, what 64 KiB hold.
+inline constexpr size_t kHosts = 2000;
+/// A rollback has about eight, twice that with a second action.
+inline constexpr size_t kSteps = 32;
 
-inline constexpr int64_t kTimeUs =
-    4'000'000'000'000'000;  ///< year 2096; whole µs survive a double in seconds
+/// The year 2096: up to here whole microseconds survive a double in seconds.
+inline constexpr int64_t kTimeUs = 4'000'000'000'000'000;
 inline constexpr uint32_t kIntervalUs = 3'600'000'000;  ///< one hour
-inline constexpr uint64_t kCount =
-    1'000'000'000'000;  ///< requests of an interval: sums cannot overflow
-inline constexpr uint64_t kAmount = uint64_t{1} << 60;  ///< bytes, faults, descriptors
+/// Requests of an interval: sums over a fleet cannot overflow.
+inline constexpr uint64_t kCount = 1'000'000'000'000;
+/// Bytes, faults, descriptors.
+inline constexpr uint64_t kAmount = uint64_t{1} << 60;
 
 }  // namespace serin::limits
