@@ -1,0 +1,175 @@
+#include "agent/rollback/conditions.h"
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+
+#include "agent/rollback/inspect.h"
+#include "agent/rollback/link.h"
+#include "agent/rollback/restart.h"
+#include "agent/rollback/trust.h"
+#include "common/file.h"
+#include "common/ids.h"
+
+namespace serin::helper {
+namespace {
+
+constexpr size_t kMostHoldBytes = 64 * 1024;
+constexpr size_t kShownHoldBytes = 200;
+
+std::unexpected<Refused> refuse(Refusal refusal, std::string text) {
+  return std::unexpected(Refused{refusal, std::move(text)});
+}
+
+/// A hold counts when its file is there, readable or not: doubt never lets an action through.
+Judged<void> check_hold(const std::filesystem::path& file) {
+  struct stat facts{};
+  if (::lstat(file.c_str(), &facts) != 0 && errno == ENOENT) return {};
+  auto text = read_file(file, kMostHoldBytes).value_or("");
+  text = text.substr(0, std::min(text.find('\n'), kShownHoldBytes));
+  return refuse(Refusal::held, fmt::format("{} holds back every action{}{}", file.native(),
+                                           text.empty() ? "" : ": ", text));
+}
+
+Judged<void> check_running(const Command& command, const ServiceFile& service,
+                           const Settings& settings, const Clock& clock) {
+  const auto seen = inspect(service, settings, clock);
+  if (!seen) return refuse(Refusal::ambiguous, seen.error().message);
+  if (!seen->running) {
+    if (seen->selected == command.condemned) return {};
+    return refuse(
+        Refusal::not_running,
+        fmt::format("nothing runs, and {} is selected, not {}",
+                    seen->selected.empty() ? "nothing" : seen->selected, command.condemned));
+  }
+  const Running& running = *seen->running;
+  if (!running.doubt.empty()) return refuse(Refusal::ambiguous, running.doubt);
+  if (running.version != command.condemned) {
+    return refuse(Refusal::not_running,
+                  fmt::format("{} runs, not {}", running.version, command.condemned));
+  }
+  const bool expected = seen->selected.empty() || seen->selected == command.condemned ||
+                        seen->selected == command.target;
+  if (!expected) {
+    return refuse(Refusal::ambiguous,
+                  fmt::format("{} runs and {} is selected: somebody is changing it",
+                              running.version, seen->selected));
+  }
+  return {};
+}
+
+Judged<void> check_target(const Command& command, const ServiceFile& service) {
+  if (!is_release_name(command.target)) {
+    return refuse(Refusal::target, "the target is not the name of a release");
+  }
+  if (command.target == command.condemned) {
+    return refuse(Refusal::target, "the target is the condemned version itself");
+  }
+  const auto releases = releases_of(service);
+  if (!releases) return {};  // packages and the like: the command finds its target itself
+  if (const auto there = releases->release(command.target); !there) {
+    return refuse(Refusal::target, there.error().message);
+  }
+  if (!command.force && is_release_name(command.condemned) &&
+      releases->irreversible(command.condemned)) {
+    return refuse(Refusal::irreversible,
+                  fmt::format("{} carries {}: what it changed cannot be undone", command.condemned,
+                              kIrreversibleMarker));
+  }
+  return {};
+}
+
+Judged<void> check_some_entry(const Command& command, const ServiceFile& service,
+                              const Settings& settings, const Clock& clock) {
+  if (service.rollback.empty()) {
+    return refuse(Refusal::action,
+                  fmt::format("the file of {} names no [[rollback]]", service.name));
+  }
+  Judged<void> first;
+  for (const auto& entry : service.rollback) {
+    auto possible = check_entry(entry, service, command, settings, clock);
+    if (possible) return {};
+    if (first) first = std::move(possible);
+  }
+  return first;
+}
+
+Judged<void> check_switch(const ServiceFile::Rollback& entry, const ServiceFile& service,
+                          const Command& command) {
+  const auto releases = Releases::open(entry.releases);
+  if (!releases) return refuse(Refusal::action, releases.error().message);
+  if (const auto there = releases->release(command.target); !there) {
+    return refuse(Refusal::target, there.error().message);
+  }
+  const auto link = link_of(entry, service);
+  if (link.empty()) return refuse(Refusal::action, "no link is named that selects the release");
+  if (const auto value = read_link(link, *releases); !value) {
+    return refuse(Refusal::action, value.error().message);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::filesystem::path link_of(const ServiceFile::Rollback& entry, const ServiceFile& service) {
+  return entry.link.empty() ? link_of(service) : entry.link;
+}
+
+Judged<ServiceFile> check_address(const Command& command, const Settings& settings) {
+  if (command.kind != CommandKind::rollback) {
+    return refuse(
+        Refusal::unsupported,
+        fmt::format("commands of kind {} are not carried out by this version", name(command.kind)));
+  }
+  if (command.host != settings.host) {
+    return refuse(Refusal::host, fmt::format("the command is for host {}, this is {}", command.host,
+                                             settings.host));
+  }
+  const auto file = settings.services / (command.service + ".toml");
+  struct stat facts{};
+  if (::lstat(file.c_str(), &facts) != 0) {
+    return refuse(Refusal::service, fmt::format("{}: {}", file.native(), errno_text(errno)));
+  }
+  if (auto owned = check_owned_folder(settings.services); !owned) {
+    return refuse(Refusal::not_owned, owned.error().message);
+  }
+  if (auto owned = check_owned_file(file); !owned) {
+    return refuse(Refusal::not_owned, owned.error().message);
+  }
+  auto service = load_service_file(file);
+  if (!service) return refuse(Refusal::service, service.error().message);
+  return std::move(*service);
+}
+
+Judged<void> check_conditions(const Command& command, const ServiceFile& service,
+                              const Settings& settings, const Clock& clock) {
+  const int64_t late_us = clock.wall_us() - command.not_after_us;
+  if (late_us > 0) {
+    return refuse(Refusal::expired, fmt::format("its deadline passed {} s ago by this host's clock",
+                                                late_us / kSecondUs));
+  }
+  if (auto free = check_hold(settings.hold / "hold"); !free) return free;
+  if (auto free = check_hold(settings.hold / "hold.d" / command.service); !free) return free;
+  if (auto runs = check_running(command, service, settings, clock); !runs) return runs;
+  if (auto there = check_target(command, service); !there) return there;
+  return check_some_entry(command, service, settings, clock);
+}
+
+Judged<void> check_entry(const ServiceFile::Rollback& entry, const ServiceFile& service,
+                         const Command& command, const Settings& settings, const Clock& clock) {
+  if (entry.action == "release_symlink") {
+    if (auto possible = check_switch(entry, service, command); !possible) return possible;
+  } else if (entry.action == "command") {
+    if (entry.argv.empty()) return refuse(Refusal::action, "the action has no command");
+    if (auto owned = check_owned_program(entry.argv.front()); !owned) {
+      return refuse(Refusal::action, owned.error().message);
+    }
+  } else {
+    return refuse(Refusal::action, fmt::format("action {} is not known", entry.action));
+  }
+  if (auto possible = check_restart(entry, settings, clock); !possible) {
+    return refuse(Refusal::action, possible.error().message);
+  }
+  return {};
+}
+
+}  // namespace serin::helper

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "agent/rollback/releases.h"
+#include "common/error.h"
+
+namespace serin::helper {
+
+/// What a release link says now: `prefix/release/rest`, as its text stands (relative or absolute).
+struct LinkValue {
+  std::filesystem::path prefix;  ///< names the releases folder
+  std::string release;
+  std::filesystem::path rest;  ///< below the release, often empty
+  int64_t changed_us = 0;      ///< the link's ctime, wall clock
+};
+
+/// Reads the link. Errors: no symlink, or one that does not point below the releases folder.
+Result<LinkValue> read_link(const std::filesystem::path& link, const Releases& releases);
+
+/// A name for the link that is made before the old one is replaced: `.serin-<random>`.
+std::string temporary_link_name();
+
+/// Makes the link point to another release, in the same form and with the same owner, in one step
+/// that survives a power cut. `temporary` is left behind by a crash in the middle; remove_temporary
+/// takes it away.
+Result<void> switch_link(const std::filesystem::path& link, const Releases& releases,
+                         const std::string& target, const std::string& temporary);
+void remove_temporary(const std::filesystem::path& link, const std::string& temporary);
+
+}  // namespace serin::helper

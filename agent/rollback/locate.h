@@ -1,0 +1,23 @@
+#pragma once
+
+#include <vector>
+
+#include "agent/rollback/clock.h"
+#include "agent/rollback/process.h"
+#include "agent/rollback/settings.h"
+#include "common/service_file.h"
+
+namespace serin::helper {
+
+struct Located {
+  Process process;
+  std::string generation;
+};
+
+/// The main processes of a service: none when it does not run, several with several units. By pid
+/// file: a file that root does not own may only name a process of its owner, so that no service can
+/// point root at another's process.
+Result<std::vector<Located>> locate(const ServiceFile& service, const Settings& settings,
+                                    const Clock& clock);
+
+}  // namespace serin::helper

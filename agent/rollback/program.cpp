@@ -1,0 +1,198 @@
+#include "agent/rollback/program.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+
+#include "common/file.h"
+
+namespace serin::helper {
+namespace {
+
+constexpr std::string_view kPath =
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+constexpr int64_t kPollUs = 5'000;           // how late an end may be noticed
+constexpr int64_t kTermGraceUs = 2'000'000;  // between SIGTERM and SIGKILL
+constexpr size_t kMostOutputBytes = 64 * 1024;
+
+struct Pipe {
+  UniqueFd read, write;
+};
+
+Result<Pipe> make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail("pipe: " + errno_text(errno));
+  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+struct Arguments {
+  std::vector<char*> argv, environment;
+  std::string path{kPath};
+  explicit Arguments(const ProgramRun& run) {
+    for (const auto& text : run.argv) argv.push_back(const_cast<char*>(text.c_str()));
+    environment.push_back(path.data());
+    for (const auto& text : run.environment) {
+      environment.push_back(const_cast<char*>(text.c_str()));
+    }
+    argv.push_back(nullptr);
+    environment.push_back(nullptr);
+  }
+};
+
+/// Closes all but the standard ones and those of `kept` (sorted): while it waits to begin, a child
+/// must hold nothing of ours open, above all not the lock on the journal.
+void close_all_but(std::array<int, 3> kept) {
+  unsigned from = 3;
+  for (const int fd : kept) {
+    if (fd < 3) continue;
+    const auto keep = static_cast<unsigned>(fd);
+    if (keep > from) ::syscall(SYS_close_range, from, keep - 1, 0);
+    from = keep + 1;
+  }
+  ::syscall(SYS_close_range, from, ~0U, 0);
+}
+
+/// In the child: waits for the word to begin, then becomes the program. Only async-signal-safe
+/// calls.
+[[noreturn]] void become(const Arguments& arguments, int go, int fault, int output) {
+  ::setpgid(0, 0);
+  std::array<int, 3> kept{go, fault, output};
+  std::sort(kept.begin(), kept.end());
+  close_all_but(kept);
+  char word = 0;
+  if (::read(go, &word, 1) != 1) ::_exit(125);  // the parent died or decided against it
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  for (const int number : {SIGPIPE, SIGXFSZ, SIGTERM, SIGINT, SIGHUP, SIGCHLD}) {
+    ::signal(number, SIG_DFL);
+  }
+  const int nothing = ::open("/dev/null", O_RDONLY);
+  ::dup2(nothing, STDIN_FILENO);
+  ::dup2(output >= 0 ? output : STDERR_FILENO, STDOUT_FILENO);
+  if (::chdir("/") == 0)
+    ::execve(arguments.argv[0], arguments.argv.data(), arguments.environment.data());
+  const int error = errno;
+  static_cast<void>(!::write(fault, &error, sizeof(error)));
+  ::_exit(127);
+}
+
+void kill_group(pid_t pid, int number) {
+  if (::kill(-pid, number) != 0) ::kill(pid, number);
+}
+
+/// Reaps the child; at the deadline ends its group first.
+Result<int> wait_for(pid_t pid, int64_t deadline_boot_us, const Clock& clock) {
+  int status = 0;
+  int64_t kill_at = 0;
+  for (;;) {
+    const pid_t ended = ::waitpid(pid, &status, WNOHANG);
+    if (ended < 0 && errno != EINTR) return fail("waitpid: " + errno_text(errno));
+    if (ended == pid) break;
+    const int64_t now = clock.boot_us();
+    if (kill_at == 0 && now >= deadline_boot_us) {
+      kill_group(pid, SIGTERM);
+      kill_at = now + kTermGraceUs;
+    } else if (kill_at != 0 && now >= kill_at) {
+      kill_group(pid, SIGKILL);
+    }
+    clock.pause_us(kPollUs);
+  }
+  if (kill_at != 0) {
+    kill_group(pid, SIGKILL);  // what it left behind in its group hangs too
+    return fail("did not end in time and was killed");
+  }
+  return status;
+}
+
+std::string drain(int fd) {
+  std::string output;
+  std::array<char, 4096> part;
+  while (output.size() < kMostOutputBytes) {
+    const ssize_t got = ::read(fd, part.data(), part.size());
+    if (got <= 0) break;
+    output.append(part.data(), static_cast<size_t>(got));
+  }
+  return output;
+}
+
+Result<std::string> execute(const ProgramRun& run, const Clock& clock, bool keep_output) {
+  auto go = make_pipe();
+  auto fault = make_pipe();
+  auto output = make_pipe();
+  if (!go || !fault || !output) return fail("no more file descriptors for a program");
+  const std::string& name = run.argv.front();
+  const Arguments arguments(run);
+  const pid_t pid = ::fork();
+  if (pid < 0) return fail(fmt::format("{}: fork: {}", name, errno_text(errno)));
+  if (pid == 0) {
+    become(arguments, go->read.get(), fault->write.get(), keep_output ? output->write.get() : -1);
+  }
+  ::setpgid(pid, pid);
+  fault->write.reset();
+  output->write.reset();
+  if (run.before_start) {
+    const auto process = read_process("/proc", pid);
+    auto agreed = run.before_start(process.value_or(Process{.pid = pid}));
+    if (!agreed) {
+      go->write.reset();
+      ::waitpid(pid, nullptr, 0);
+      return std::unexpected(agreed.error());
+    }
+  }
+  static_cast<void>(!::write(go->write.get(), "g", 1));
+  // Programs that answer questions print little: it fits the pipe, so that waiting first cannot
+  // hang.
+  const auto status = wait_for(pid, run.deadline_boot_us, clock);
+  if (!status) return fail(fmt::format("{} {}", name, status.error().message));
+  int error = 0;
+  if (::read(fault->read.get(), &error, sizeof(error)) == ssize_t{sizeof(error)}) {
+    return fail(fmt::format("{} cannot be executed: {}", name, errno_text(error)));
+  }
+  if (WIFSIGNALED(*status)) {
+    return fail(fmt::format("{} was ended by signal {}", name, WTERMSIG(*status)));
+  }
+  if (WEXITSTATUS(*status) != 0) {
+    return fail(fmt::format("{} ended with exit status {}", name, WEXITSTATUS(*status)));
+  }
+  if (!keep_output) return std::string();
+  ::fcntl(output->read.get(), F_SETFL, O_NONBLOCK);
+  return drain(output->read.get());
+}
+
+}  // namespace
+
+Result<void> run_program(const ProgramRun& run, const Clock& clock) {
+  const auto output = execute(run, clock, false);
+  if (!output) return std::unexpected(output.error());
+  return {};
+}
+
+Result<std::string> ask_program(const ProgramRun& run, const Clock& clock) {
+  return execute(run, clock, true);
+}
+
+Result<void> wait_for_orphan(const std::filesystem::path& proc, const Process& orphan,
+                             int64_t deadline_boot_us, const Clock& clock) {
+  const auto lives = [&] {
+    const auto now = read_process(proc, orphan.pid);
+    return now && now->start_ticks == orphan.start_ticks;
+  };
+  while (lives()) {
+    if (clock.boot_us() >= deadline_boot_us) {
+      kill_group(orphan.pid, SIGKILL);
+      return fail("a program of the interrupted run did not end in time and was killed");
+    }
+    clock.pause_us(kPollUs);
+  }
+  return {};
+}
+
+}  // namespace serin::helper

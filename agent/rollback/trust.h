@@ -1,0 +1,19 @@
+#pragma once
+
+#include <filesystem>
+
+#include "common/error.h"
+
+namespace serin::helper {
+
+/// A root program obeys only what root (or, without root, its own user) wrote. These say whether
+/// that holds: owner root or the helper's own user, not writable by group or others. Errors say
+/// which of it fails.
+Result<void> check_owned_file(const std::filesystem::path& file);
+Result<void> check_owned_folder(const std::filesystem::path& folder);
+/// A folder and every file in it (pinned keys).
+Result<void> check_owned_contents(const std::filesystem::path& folder);
+/// A program that root is to run: owned as above, and executable.
+Result<void> check_owned_program(const std::filesystem::path& program);
+
+}  // namespace serin::helper
