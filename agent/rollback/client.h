@@ -5,13 +5,16 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "schema/messages.h"
 
 namespace serin::agent {
 
-/// Asks the root helper over its SOCK_SEQPACKET unix socket: one request and one reply per connection. Asynchronous on
-/// the loop, at most 2 s, one outstanding request per call (calls may overlap).
+/// Asks the root helper over its SOCK_SEQPACKET unix socket: one request and one reply per
+/// connection. Asynchronous on the loop, at most 2 s, one outstanding request per call (calls may
+/// overlap).
 class HelperClient {
  public:
   using Answer = std::function<void(Result<HelperReply>)>;
@@ -24,19 +27,29 @@ class HelperClient {
   std::shared_ptr<State> state_;
 };
 
-/// Carries a signed command to the helper and reports what becomes of it: every new step once, as a rollback_step event
-/// (step, reason, command, deploy, version = target), polling `status` at most 5 times a second while in progress, also
-/// after a restart of agent or helper (it asks once per service at start).
+/// Carries a signed command to the helper and reports what becomes of it: every new step once, as a
+/// rollback_step event (step, reason, command, deploy, version = target), polling `status` at most
+/// 5 times a second while in progress, also after a restart of agent or helper: it asks for each
+/// service at start. What was reported is remembered in memory only, so a restart of the agent
+/// reports the steps of the last hour again; the command id and the step name them. A refusal is
+/// the step `refused` with the reason "<refusal>: text"; a helper that does not answer for 10 s is
+/// refused("unreachable: …") once, and is tried on until the command's deadline.
 class CommandRelay {
  public:
-  using Emit = std::function<void(Event)>;  ///< service, kind, step … filled; identity is the uplink's
-  CommandRelay(uv_loop_t* loop, HelperClient& helper, std::vector<std::string> services, std::string host, Emit emit);
+  using Emit =
+      std::function<void(Event)>;  ///< service, kind, step … filled; identity is the uplink's
+  using WallClock = std::function<int64_t()>;  ///< the host's own, in µs
+  /// `helper` must outlive it.
+  CommandRelay(uv_loop_t* loop, HelperClient& helper, std::vector<std::string> services,
+               std::string host, Emit emit, WallClock wall_us = system_wall_us);
   ~CommandRelay();
   void deliver(const std::string& service, Bytes signed_command);
-  /// True while the helper works on this service: a process end is then expected.
+  /// True from the delivery of a command until it is refused or finished: a process end is then
+  /// expected.
   [[nodiscard]] bool acting(const std::string& service) const;
 
  private:
+  static int64_t system_wall_us();
   struct State;
   std::shared_ptr<State> state_;
 };

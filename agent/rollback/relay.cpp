@@ -1,0 +1,245 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "agent/rollback/client.h"
+#include "common/loop.h"
+#include "schema/wire.h"
+
+namespace serin::agent {
+namespace {
+
+constexpr uint64_t kPollMs = 200;  // CONTRACTS §8: at most 5 a second
+constexpr uint64_t kFirstRetryMs =
+    200;  // a helper that was killed is back within milliseconds under systemd
+constexpr uint64_t kLastRetryMs = 2'000;
+constexpr uint64_t kUnreachableMs =
+    10'000;  // then it is told, and an end of the process is no longer expected
+constexpr uint64_t kGiveUpAskingMs =
+    60'000;  // without a command: a host without a helper is not asked for ever
+constexpr uint64_t kGiveUpWatchingMs = 900'000;  // an action ends by itself after 14 minutes
+constexpr int64_t kReportAgainUs = int64_t{3600} * 1'000'000;
+constexpr size_t kMostRemembered =
+    8;  // commands of one service whose reported steps are remembered
+
+/// A command that waits for the helper to take it.
+struct Delivery {
+  Bytes envelope;
+  Command command;
+};
+
+/// What is relayed for one service. `status` is asked while nothing is known or an action is at
+/// work; `execute` while a command waits. One call at a time.
+struct Relayed {
+  std::string name;
+  std::optional<Delivery> delivery;
+  bool asking_status = true;
+  bool in_progress = false;
+  bool call_open = false;
+  std::optional<UvTimer> timer;
+  uint64_t retry_ms = kFirstRetryMs;
+  std::optional<uint64_t> unanswered_since_ms;
+  bool told_unreachable = false;
+  std::map<std::string, std::set<std::string>> reported;  ///< by command
+  std::string last_refusal;
+};
+
+Event step_event(const std::string& service, const std::string& command, const std::string& deploy,
+                 const std::string& target, const HelperStep& step) {
+  Event event;
+  event.service = service;
+  event.kind = EventKind::rollback_step;
+  event.wall_us = step.wall_us;
+  event.version = target;
+  event.step = step.name;
+  event.reason = step.reason;
+  event.command = command;
+  event.deploy = deploy;
+  return event;
+}
+
+bool finished(const HelperReply& reply) {
+  return reply.answer == HelperAnswer::done || reply.answer == HelperAnswer::failed;
+}
+
+}  // namespace
+
+struct CommandRelay::State {
+  uv_loop_t* loop;
+  HelperClient& helper;
+  std::string host;
+  Emit emit;
+  WallClock wall_us;
+  std::map<std::string, Relayed> services;
+
+  void ask(Relayed& service) {
+    if (service.call_open || (!service.delivery && !service.asking_status)) return;
+    service.call_open = true;
+    HelperRequest request{.verb = HelperVerb::status, .service = service.name, .command = {}};
+    if (service.delivery) {
+      request = {.verb = HelperVerb::execute,
+                 .service = service.name,
+                 .command = service.delivery->envelope};
+    }
+    const std::string about = service.delivery ? service.delivery->command.id : std::string();
+    helper.call(request, [weak = self, name = service.name, about](Result<HelperReply> reply) {
+      const auto state = weak.lock();
+      if (!state) return;
+      auto& answered = state->services.at(name);
+      answered.call_open = false;
+      state->take(answered, about, reply);
+    });
+  }
+
+  void ask_later(Relayed& service, uint64_t after_ms) { service.timer->start(after_ms); }
+
+  void take(Relayed& service, const std::string& about, const Result<HelperReply>& reply) {
+    // A newer command may have been delivered meanwhile: it is still to be asked about.
+    const bool current = service.delivery && service.delivery->command.id == about;
+    if (!reply) {
+      unanswered(service, reply.error().message);
+      return;
+    }
+    service.retry_ms = kFirstRetryMs;
+    service.unanswered_since_ms.reset();
+    service.told_unreachable = false;
+    if (about.empty())
+      take_status(service, *reply);
+    else
+      take_outcome(service, current, about, *reply);
+    if (service.delivery)
+      ask(service);
+    else if (service.asking_status)
+      ask_later(service, kPollMs);
+  }
+
+  void take_status(Relayed& service, const HelperReply& reply) {
+    service.in_progress = reply.answer == HelperAnswer::in_progress;
+    service.asking_status = service.in_progress;
+    const bool old = finished(reply) && !reply.steps.empty() &&
+                     !service.reported.contains(reply.command) &&
+                     wall_us() - reply.steps.back().wall_us > kReportAgainUs;
+    if (!old) report(service, reply);
+  }
+
+  void take_outcome(Relayed& service, bool current, const std::string& id,
+                    const HelperReply& reply) {
+    if (current) {
+      if (reply.answer == HelperAnswer::refused)
+        refuse(service, fmt::format("{}: {}", name(reply.refusal), reply.text));
+      // Without a journal's steps `failed` says that the helper could not even look: nothing was
+      // done.
+      if (reply.answer == HelperAnswer::failed && reply.steps.empty())
+        refuse(service, "failed: " + reply.text);
+      service.delivery.reset();
+    }
+    if (reply.answer == HelperAnswer::accepted || reply.answer == HelperAnswer::in_progress) {
+      service.in_progress = true;
+      service.asking_status = true;
+    }
+    if (reply.command == id && reply.answer != HelperAnswer::refused) report(service, reply);
+  }
+
+  void unanswered(Relayed& service, const std::string& why) {
+    const uint64_t now = uv_now(loop);
+    if (!service.unanswered_since_ms) service.unanswered_since_ms = now;
+    const uint64_t silent_ms = now - *service.unanswered_since_ms;
+    if (service.delivery && wall_us() > service.delivery->command.not_after_us) {
+      refuse(service, "expired: " + why);
+      service.delivery.reset();
+    } else if (service.delivery && silent_ms >= kUnreachableMs && !service.told_unreachable) {
+      service.told_unreachable = true;
+      refuse(service, "unreachable: " + why + "; it is tried until the command's deadline");
+    }
+    const uint64_t patience = service.in_progress ? kGiveUpWatchingMs : kGiveUpAskingMs;
+    if (!service.delivery && silent_ms >= patience) {
+      service.asking_status = false;
+      service.in_progress = false;
+      return;
+    }
+    ask_later(service, service.retry_ms);
+    service.retry_ms = std::min(service.retry_ms * 2, kLastRetryMs);
+  }
+
+  void refuse(Relayed& service, const std::string& reason) {
+    const Command& command = service.delivery->command;
+    // The bus hands over the last command at every reconnect: the same answer to the same revision
+    // is told once.
+    const auto key = fmt::format("{}/{}/{}", command.id, command.revision, reason);
+    if (std::exchange(service.last_refusal, key) == key) return;
+    emit(step_event(service.name, command.id, command.deploy, command.target,
+                    {"refused", reason, wall_us()}));
+  }
+
+  void report(Relayed& service, const HelperReply& reply) {
+    if (reply.command.empty()) return;
+    if (!service.reported.contains(reply.command) && service.reported.size() >= kMostRemembered) {
+      service.reported.clear();
+    }
+    auto& reported = service.reported[reply.command];
+    for (const HelperStep& step : reply.steps) {
+      if (!reported.insert(fmt::format("{} {}", step.wall_us, step.name)).second) continue;
+      emit(step_event(service.name, reply.command, reply.deploy, reply.target, step));
+    }
+  }
+
+  std::weak_ptr<State> self;
+};
+
+int64_t CommandRelay::system_wall_us() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+}
+
+CommandRelay::CommandRelay(uv_loop_t* loop, HelperClient& helper, std::vector<std::string> services,
+                           std::string host, Emit emit, WallClock wall_us)
+    : state_(std::make_shared<State>(State{.loop = loop,
+                                           .helper = helper,
+                                           .host = std::move(host),
+                                           .emit = std::move(emit),
+                                           .wall_us = std::move(wall_us),
+                                           .services = {},
+                                           .self = {}})) {
+  state_->self = state_;
+  for (const auto& name : services) {
+    auto& service = state_->services[name];
+    service.name = name;
+    service.timer.emplace(loop, [state = state_.get(), &service] { state->ask(service); });
+    service.timer->start(0);
+  }
+}
+
+CommandRelay::~CommandRelay() {
+  state_->services.clear();
+}
+
+void CommandRelay::deliver(const std::string& service, Bytes signed_command) {
+  // Read without trust, only to say what is refused; the helper verifies it.
+  const auto envelope = wire::decode_signed(signed_command);
+  const auto command = envelope ? wire::decode_command(envelope->payload)
+                                : Result<Command>(std::unexpected(envelope.error()));
+  const auto refuse = [&](const std::string& reason) {
+    const auto known = command.value_or(Command{});
+    state_->emit(step_event(service, known.id, known.deploy, known.target,
+                            {"refused", reason, state_->wall_us()}));
+  };
+  if (!command) return refuse("bad_request: " + command.error().message);
+  const auto found = state_->services.find(service);
+  if (found == state_->services.end()) return refuse("service: not watched on this host");
+  found->second.delivery = Delivery{std::move(signed_command), *command};
+  found->second.retry_ms = kFirstRetryMs;
+  state_->ask(found->second);
+}
+
+bool CommandRelay::acting(const std::string& service) const {
+  const auto found = state_->services.find(service);
+  if (found == state_->services.end()) return false;
+  const Relayed& relayed = found->second;
+  return relayed.in_progress || (relayed.delivery && !relayed.told_unreachable);
+}
+
+}  // namespace serin::agent
