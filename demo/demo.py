@@ -5,6 +5,7 @@ Needs nothing but Python, nats-server and a build (scripts/demo makes one)."""
 
 import argparse
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -116,6 +117,7 @@ def main():
     bin_dir = find_programs(given, parser)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
+    os.umask(0o022)  # the helper trusts no folder that others may write
     teller = narrator(given.json)
     root = pathlib.Path(tempfile.mkdtemp(prefix="serin-demo-"))
     well = False

@@ -108,7 +108,7 @@ class Fleet:
     def start_hosts(self):
         self.start_program("partner", self.bin / "shop-partner", "--port", self.shared.partner_port, "--seed", self.seed)
         for host in self.hosts:
-            self.start_program(f"host:{host.name}", self.bin / "shop-supervisor", "run", host.root)
+            self.start_program(f"host:{host.name}", host.supervisor, "run", host.root)
 
     def start_broker(self):
         self.start_program("nats", "nats-server", "-c", self.root / "nats.conf")

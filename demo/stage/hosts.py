@@ -8,6 +8,13 @@ import subprocess
 LOG_FORMAT = ('$remote_addr - - [$time_local] "$request" $status $body_bytes_sent $request_time')
 
 
+def install(source, target, mode):
+    """A copy with permissions of its own: the helper trusts no program that others than its owner may write, and
+    whoever built this tree may have a generous umask."""
+    shutil.copyfile(source, target)
+    target.chmod(mode)
+
+
 class Host:
     def __init__(self, name, root, port):
         self.name = name
@@ -16,14 +23,16 @@ class Host:
         self.releases = root / "releases"
         self.current = root / "current"
         self.etc = root / "etc"
+        self.supervisor = root / "bin" / "shop-supervisor"
         self.helper_socket = root / "run" / "rollback.sock"
         self.supervisor_journal = root / "logs" / "supervisor.jsonl"
 
     def build(self, bin_dir, releases, shared):
         """Lays the folder out: releases, configuration, pinned key. `shared`: data folder, partner's port, NATS
         port, public key."""
-        for folder in ("run", "logs", "etc/services.d", "etc/keys.d", "state/agent", "state/rollback"):
+        for folder in ("bin", "run", "logs", "etc/services.d", "etc/keys.d", "state/agent", "state/rollback"):
             (self.root / folder).mkdir(parents=True)
+        install(bin_dir / "shop-supervisor", self.supervisor, 0o755)
         for release in releases:
             self.add_release(bin_dir, release)
         self.switch(releases[0])
@@ -35,14 +44,14 @@ class Host:
             f"orders = {self.root}/orders.db\n"
             f"access_log = {self.root}/logs/access.log\n"
             "payment_timeout = 800ms\n", encoding="utf-8")
-        shutil.copy(shared.public_key, self.etc / "keys.d" / "demo.pub")
+        install(shared.public_key, self.etc / "keys.d" / "demo.pub", 0o644)
         self._write_agent(shared)
-        self._write_service(bin_dir)
+        self._write_service()
 
     def add_release(self, bin_dir, name):
         folder = self.releases / name
         folder.mkdir(parents=True)
-        shutil.copy(bin_dir / "shop", folder / "shop")
+        install(bin_dir / "shop", folder / "shop", 0o755)
         (folder / "behaviour").write_text(f"{name}\n", encoding="utf-8")
 
     def _write_agent(self, shared):
@@ -56,7 +65,7 @@ class Host:
             f'state_dir = "{self.root}/state/agent"\n'
             f'helper_socket = "{self.helper_socket}"\n', encoding="utf-8")
 
-    def _write_service(self, bin_dir):
+    def _write_service(self):
         service = self.etc / "services.d" / "shop.toml"
         service.write_text(
             f'pid_file = "{self.root}/run/shop.pid"\n'
@@ -68,7 +77,7 @@ class Host:
             "[[rollback]]\n"
             'action = "release_symlink"\n'
             f'releases = "{self.releases}"\n'
-            f'restart = {{ command = ["{bin_dir}/shop-supervisor", "restart", "{self.root}"] }}\n'
+            f'restart = {{ command = ["{self.supervisor}", "restart", "{self.root}"] }}\n'
             f'healthy = {{ http = "http://127.0.0.1:{self.port}/healthz", within = "20s" }}\n',
             encoding="utf-8")
         service.chmod(0o644)
@@ -79,9 +88,9 @@ class Host:
         os.symlink(f"releases/{release}", fresh)
         os.replace(fresh, self.current)
 
-    def deploy(self, bin_dir, release):
+    def deploy(self, release):
         self.switch(release)
-        subprocess.run([bin_dir / "shop-supervisor", "restart", self.root], check=True, timeout=15,
+        subprocess.run([self.supervisor, "restart", self.root], check=True, timeout=15,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def history(self):

@@ -130,7 +130,7 @@ class Story:
         self.teller.plain(f"ln -s releases/{self.bad} current.new && mv -T current.new current && restart shop")
         self.watched = self.bad
         self.chaos.moments["bad"] = time.monotonic()
-        host.deploy(fleet.bin, self.bad)
+        host.deploy(self.bad)
         deploy = self.wait(lambda: self._with_verdict(self.bad), VERDICT_SECONDS, f"a verdict about {self.bad}")
         if deploy["verdict"] != "rollback":
             say(f"The verdict is {deploy['verdict']}: {deploy['reason']['text']}")
@@ -207,7 +207,7 @@ class Story:
         say(f"Now a good release: {self.good} on {host.name}. It is watched in the same way.")
         self.watched = self.good
         self.chaos.moments["good"] = time.monotonic()
-        host.deploy(fleet.bin, self.good)
+        host.deploy(self.good)
         deploy = self.wait(lambda: self._with_verdict(self.good), VERDICT_SECONDS, f"a verdict about {self.good}")
         self.watched = None
         say(f"Verdict {deploy['verdict']}: {deploy['reason']['text']}")
