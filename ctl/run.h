@@ -1,0 +1,17 @@
+#pragma once
+
+#include "ctl/command_line.h"
+#include "ctl/console.h"
+#include "ctl/exit_status.h"
+
+namespace serin::ctl {
+
+/// Does what was asked, says so on the console. Nothing is thrown, nothing exits.
+Exit run(const Invocation& invocation, Console& console);
+
+// One per subcommand.
+Exit run(const KeysInit& command, const Common& common, Console& console);
+Exit run(const KeysShow& command, const Common& common, Console& console);
+Exit run(const KeysToken& command, const Common& common, Console& console);
+
+}  // namespace serin::ctl
