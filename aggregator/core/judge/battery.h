@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -9,24 +10,26 @@
 
 #include "common/exp_histogram.h"
 
-// The judge of one deploy: every metric, for the pool of canary hosts and for each canary host. Pure: no I/O, no clock.
-// Whoever owns it feeds closed evidence steps in order. Rates, effects and limits are ratios; evidence is in natural
-// logs. Errors are the first metric; further ones are added behind the same calls.
+// The judge of one deploy: every metric, for the pool of canary hosts and for each canary host.
+// Pure: no I/O, no clock. Whoever owns it feeds closed evidence steps in order. Rates, effects and
+// limits are ratios; evidence is in natural logs. Errors are the first metric; further ones are
+// added behind the same calls. Stepping does not allocate once every host has been seen.
 
 namespace serin::judge {
 
 /// What one host did in one evidence step, or in one 10 s block of history.
 struct HostStep {
-  uint32_t host = 0;         ///< index, stable for the life of a Battery
-  double age_seconds = 0;    ///< of the process, at the step's start
+  uint32_t host = 0;       ///< index, stable for the life of a Battery
+  double age_seconds = 0;  ///< of the process, at the step's start
   uint64_t requests = 0;
   uint64_t errors = 0;
   const ExpHistogram* latency = nullptr;  ///< may be null
-  std::optional<double> cpu_seconds, rss_bytes, fds, threads;
-  std::span<const std::pair<std::string_view, double>> business;
+  std::optional<double> cpu_seconds{}, rss_bytes{}, fds{}, threads{};
+  std::span<const std::pair<std::string_view, double>> business{};
 };
 
-/// The past of one host on the old version: 10 s blocks, the same block index is the same time on every host.
+/// The past of one host on the old version: 10 s blocks, the same block index is the same time on
+/// every host.
 struct HostHistory {
   uint32_t host = 0;
   bool canary = false;  ///< will be a canary host of this deploy
@@ -34,35 +37,38 @@ struct HostHistory {
     int32_t index = 0;  ///< ascending; missing blocks are left out
     uint64_t requests = 0, errors = 0;
   };
-  std::vector<Block> blocks;
+  std::vector<Block> blocks{};
 };
 
 /// JUDGE §7 shares; all in units of probability per deploy.
 struct Options {
   double false_rollback_probability = 0.01;
-  double inflation = 1.0;          ///< factor on every alpha but the restarts' (calibration)
-  double errors_relative = 0.25;   ///< practical margin of the error ratio
+  double inflation = 1.0;           ///< factor on every alpha but the restarts' (calibration)
+  double errors_relative = 0.25;    ///< practical margin of the error ratio
   double errors_absolute = 0.0005;  ///< a canary error rate below this is nobody's problem
   double window_seconds = 600;
-  double step_seconds = 1;         ///< 1, or 10 where half of the baseline is not at 1 s
-  double must_see_errors = 0.01;   ///< as in Policy
-  double warmup_factor_errors = 4;  ///< the fading default margin: log(factor) * exp(-age / tau); 1 = none
+  double step_seconds = 1;        ///< 1, or 10 where half of the baseline is not at 1 s
+  double must_see_errors = 0.01;  ///< as in Policy
+  double warmup_factor_errors =
+      4;  ///< the fading default margin: log(factor) * exp(-age / tau); 1 = none
   double warmup_tau_errors_seconds = 15;
 };
 
 /// One e-process battery's standing: a metric, for the pool (host absent) or one canary host.
 struct Finding {
-  std::string metric;               ///< "errors" …
-  std::optional<uint32_t> host;     ///< absent: the pool
-  std::string process;              ///< the process nearest to its threshold: RE, BND, SRS, SRF …
+  std::string metric;            ///< "errors" …
+  std::optional<uint32_t> host;  ///< absent: the pool
+  std::string process;           ///< the process nearest to its threshold: RE, BND, SRS, SRF …
   double log_evidence = 0, threshold = 0;  ///< of that process
   bool fired = false;
-  std::optional<double> canary, baseline;  ///< rates over the watch
+  std::optional<double> canary, baseline;                 ///< rates over the watch
   std::optional<double> effect, effect_low, effect_high;  ///< ratio, 95 % confidence sequence
-  std::optional<double> visible_effect;       ///< smallest ratio that would have been seen by now (expected evidence)
-  std::optional<double> seconds_to_must_see;  ///< until must_see would be seen at this traffic; 0 = already
-  double spread = 0;                ///< sd of the null in log odds
-  bool history_assumed = false;     ///< too little past: priors rule
+  std::optional<double>
+      visible_effect;  ///< smallest ratio that would have been seen by now (expected evidence)
+  std::optional<double>
+      seconds_to_must_see;       ///< until must_see would be seen at this traffic; 0 = already
+  double spread = 0;             ///< sd of the null in log odds
+  bool history_assumed = false;  ///< too little past: priors rule
 };
 
 struct PassAnswer {
@@ -72,22 +78,29 @@ struct PassAnswer {
 
 class Battery {
  public:
-  /// `history`: every host that ran the old version before, canary hosts included (marked). Hosts without a past are
-  /// simply not in it. Edges, grids and spreads are fixed here, from data before the deploy.
+  /// `history`: every host that ran the old version before, canary hosts included (marked). Hosts
+  /// without a past are simply not in it. Edges, grids and spreads are fixed here, from data before
+  /// the deploy.
   Battery(const Options& options, std::vector<HostHistory> history);
   ~Battery();
   Battery(Battery&&) noexcept;
   Battery& operator=(Battery&&) noexcept;
 
-  /// A canary host joins (the first ones too, before their first step). More than 10 s after the last: the pool
-  /// restarts with half of its alpha.
+  /// A canary host joins (the first ones too, before their first step). A host that is alone at the
+  /// first step has all of the alpha; otherwise the pool has half and the i-th host 1 / (2 i
+  /// (i+1)). Hosts that join within 10 s of each other are one group, whose pool speaks once it is
+  /// complete; a later one starts the pool anew with half of its alpha. So the bound on a false
+  /// rollback is exact for hosts that start together, and at most 7/4 of it where others follow.
   void join(uint32_t host, double at_seconds);
-  /// A canary host left (rolled back, gone): its own engine stops and later steps of the pool do not hold it.
+  /// A canary host left (rolled back, gone): its own engine stops and later steps of the pool do
+  /// not hold it.
   void leave(uint32_t host);
 
-  /// One closed step, `at_seconds` = its end since the start of the watch. Hosts that are missing, starting or drifted
-  /// are left out by the caller; the late-start prior is paid for every step, also an empty one.
-  void step(double at_seconds, std::span<const HostStep> canary, std::span<const HostStep> baseline);
+  /// One closed step, `at_seconds` = its end since the start of the watch. Hosts that are missing,
+  /// starting or drifted are left out by the caller; the late-start prior is paid for every step,
+  /// also an empty one.
+  void step(double at_seconds, std::span<const HostStep> canary,
+            std::span<const HostStep> baseline);
 
   /// The first finding that fired, latched; null while none has.
   [[nodiscard]] const Finding* fired() const;
@@ -96,7 +109,8 @@ class Battery {
 
   /// May it pass before the window ends (JUDGE §6; age and traffic rules are the caller's)?
   [[nodiscard]] PassAnswer pass_early() const;
-  /// At the window's end: no process above half its threshold and must_see visible by now with 90 % power.
+  /// At the window's end: no process above half its threshold and must_see visible by now with 90 %
+  /// power.
   [[nodiscard]] PassAnswer pass_at_end() const;
 
  private:
@@ -104,21 +118,30 @@ class Battery {
   std::unique_ptr<State> state_;
 };
 
-/// Confirms that hosts which were put back are well again: an e-process against "the error ratio to the baseline is
-/// still at least `still_bad_ratio`" (JUDGE §6 turned into a recovery test). Fed like a Battery with k = restored hosts.
+/// Confirms that hosts which were put back are well again: an e-process against "still sick", which
+/// means that their errors are at least `still_bad_ratio` times the baseline's and at least
+/// `still_bad_rate` of their requests. Given the total of bad requests, so that changes of the
+/// whole fleet cancel; beside it the hosts' own rate, since a baseline without errors tells nothing
+/// about ratios.
 class Recovery {
  public:
-  /// `still_bad_ratio` > 1: e.g. the square root of the ratio that was found. alpha: chance to call a sick host well.
-  Recovery(double still_bad_ratio, double alpha);
-  void step(double canary_requests, double canary_errors, double baseline_requests, double baseline_errors);
-  [[nodiscard]] bool recovered() const;
-  [[nodiscard]] double log_evidence() const;
-  [[nodiscard]] double threshold() const;
+  /// `still_bad_ratio` > 1: e.g. the square root of the ratio that was found. `alpha`: chance to
+  /// call a sick host well. `still_bad_rate`: e.g. the geometric mean of the rates when sick and
+  /// before; 0 = `still_bad_ratio` x 0.0005.
+  Recovery(double still_bad_ratio, double alpha, double still_bad_rate = 0);
+  void step(double canary_requests, double canary_errors, double baseline_requests,
+            double baseline_errors);
+  [[nodiscard]] bool recovered() const { return highest_ >= threshold_; }
+  [[nodiscard]] double log_evidence() const { return now_; }
+  [[nodiscard]] double threshold() const { return threshold_; }
 
  private:
-  double still_bad_log_odds_;
-  double threshold_;
-  std::vector<double> log_weights_;
+  static constexpr size_t kAlternatives = 5;
+
+  double ratio_log_odds_, rate_, threshold_;
+  double now_ = 0, highest_ = 0, rest_ = 0;
+  std::array<double, kAlternatives> by_ratio_{},
+      by_rate_{};  // start-time mixtures over alternatives
 };
 
 }  // namespace serin::judge

@@ -1,0 +1,30 @@
+#include "aggregator/core/judge/alpha_budget.h"
+
+namespace serin::judge {
+namespace {
+
+// Parts of the whole, in the order of Share: most goes where most regressions show first.
+constexpr std::array<double, kShares> kParts = {.30, .04, .04, .04, .04, .20,
+                                                .10, .08, .04, .04, .03, .05};
+constexpr auto kRestarts = static_cast<size_t>(Share::restarts);
+
+}  // namespace
+
+std::array<double, kShares> alpha_budget(const Options& options, const Present& present) {
+  double used = 0;
+  for (size_t i = 0; i < kShares; ++i) {
+    if (i != kRestarts && present[i]) used += kParts[i];
+  }
+  std::array<double, kShares> alpha{};
+  const double whole = options.false_rollback_probability;
+  for (size_t i = 0; i < kShares; ++i) {
+    if (i == kRestarts) {
+      alpha[i] = whole * kParts[i];
+    } else if (present[i]) {
+      alpha[i] = whole * options.inflation * (1 - kParts[kRestarts]) * kParts[i] / used;
+    }
+  }
+  return alpha;
+}
+
+}  // namespace serin::judge

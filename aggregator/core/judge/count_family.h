@@ -1,0 +1,78 @@
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "aggregator/core/judge/foresight.h"
+#include "aggregator/core/judge/metric.h"
+
+// A metric that counts requests of which some are bad: errors, requests slower than an edge, orders
+// that did not come.
+
+namespace serin::judge {
+
+struct CountSettings {
+  std::string metric;
+  double alpha = 0.01;
+  double margin = 0;  ///< practical margin, log odds
+  double floor = 0;   ///< restart-to-restart change of a host, log odds
+  SpreadPrior prior;
+  double least_share = 0;  ///< bad shares up to this are nobody's problem
+  double seconds_per_step = 1;
+  double early_limit = 0;  ///< log odds that an early pass must exclude
+  std::string early_limit_text;
+  Effect must_see;
+  std::string must_see_text;
+  std::array<Effect, Foresight::kEffects> effects;
+};
+
+class CountFamily : public Family {
+ public:
+  CountFamily(CountSettings settings, std::span<const HostBlocks> history);
+
+  void observe(const StepView& view) override;
+  [[nodiscard]] std::unique_ptr<Metric> open(const Scope& scope, size_t baseline_hosts,
+                                             double alpha) override;
+  [[nodiscard]] double alpha() const override { return settings_.alpha; }
+
+  /// What metrics read after observe().
+  struct Row {
+    double requests = 0, bad = 0;
+    double fade = 0;  ///< log odds that warming up may still cost
+  };
+  [[nodiscard]] const Row& canary(size_t row) const { return canary_[row]; }
+  [[nodiscard]] double baseline_requests() const { return baseline_requests_; }
+  [[nodiscard]] double baseline_bad() const { return baseline_bad_; }
+  /// Change of the null because other baseline hosts report than those the spread was taken from.
+  [[nodiscard]] double shift() const { return shift_; }
+  [[nodiscard]] const CountSettings& settings() const { return settings_; }
+  [[nodiscard]] const Spread& spread() const { return spread_; }
+
+ protected:
+  struct Reading {
+    double requests = 0, bad = 0;
+  };
+  [[nodiscard]] virtual Reading read(const HostStep& step) const = 0;
+  /// Warm-up margin of a process of this age, log odds.
+  [[nodiscard]] virtual double fade(double age_seconds) const = 0;
+
+ private:
+  CountSettings settings_;
+  Spread spread_;
+  std::vector<Row> canary_;
+  double baseline_requests_ = 0, baseline_bad_ = 0, shift_ = 0;
+};
+
+/// Errors: requests answered with 5xx, or not at all.
+class ErrorFamily final : public CountFamily {
+ public:
+  ErrorFamily(const Options& options, double alpha, std::span<const HostHistory> history);
+
+ private:
+  [[nodiscard]] Reading read(const HostStep& step) const override;
+  [[nodiscard]] double fade(double age_seconds) const override;
+
+  double fade_amplitude_, fade_tau_;
+};
+
+}  // namespace serin::judge

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "aggregator/core/judge/count_family.h"
+#include "aggregator/core/judge/early_pass.h"
+#include "aggregator/core/judge/effect_interval.h"
+
+namespace serin::judge {
+
+/// One count metric of one scope: the test, what it has seen, what it would have seen.
+class CountMetric final : public Metric {
+ public:
+  CountMetric(const CountFamily& family, const Scope& scope, size_t baseline_hosts, double alpha);
+
+  void step(const StepView& view, std::span<const size_t> rows) override;
+  [[nodiscard]] Finding finding() const override;
+  [[nodiscard]] bool fired() const override { return detector_.fired(); }
+  [[nodiscard]] std::optional<std::string> half_way() const override;
+  [[nodiscard]] std::optional<std::string> against_early_pass() const override;
+  [[nodiscard]] std::optional<std::string> against_pass_at_end() const override;
+
+ private:
+  const CountFamily& family_;
+  std::optional<uint32_t> host_;
+  CountPlan plan_;
+  Detector detector_;
+  EffectInterval interval_;
+  Foresight foresight_;
+  EarlyPass early_;
+  Counts total_;
+};
+
+}  // namespace serin::judge

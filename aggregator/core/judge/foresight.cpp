@@ -1,0 +1,90 @@
+#include "aggregator/core/judge/foresight.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace serin::judge {
+namespace {
+
+constexpr double kTickSeconds = 10;
+constexpr double kLower10Percent =
+    1.2815515655446004;  // normal quantile: 90 % of runs count at least that
+constexpr double kMaxShare = 0.95;
+constexpr double kLeastProgress = 0.02;  // below it an extrapolation says nothing
+
+CountOptions ticked(CountOptions o) {
+  o.cap_factor = kTickSeconds / o.seconds_per_step;
+  o.seconds_per_step = kTickSeconds;
+  return o;
+}
+
+double share_under(const Effect& effect, double baseline_share) {
+  const double odds =
+      baseline_share / std::max(1 - baseline_share, 1e-9) * std::exp(effect.log_odds);
+  return std::min(odds / (1 + odds) + effect.added_share, kMaxShare);
+}
+
+}  // namespace
+
+Foresight::Foresight(const CountPlan& plan, double least_share,
+                     std::span<const Effect, kEffects> effects, const Effect& must_see)
+    : plan_(std::make_unique<CountPlan>(ticked(plan.options))),
+      effects_([&]<size_t... I>(std::index_sequence<I...>) {
+        return std::array<Watch, kEffects>{
+            Watch{.effect = effects[I], .detector = Detector(*plan_, least_share)}...};
+      }(std::make_index_sequence<kEffects>())),
+      must_see_{.effect = must_see, .detector = Detector(*plan_, least_share)},
+      step_seconds_(plan.options.seconds_per_step) {}
+
+void Foresight::step(const Counts& c, const Offset& offset) {
+  tick_.canary += c.canary;
+  tick_.baseline += c.baseline;
+  tick_.baseline_bad += c.baseline_bad;
+  faded_ += c.canary * std::exp(offset.fade);
+  shifted_ += c.canary * std::exp(offset.shift);
+  tick_seconds_ += step_seconds_;
+  elapsed_ += step_seconds_;
+  if (tick_seconds_ < kTickSeconds - 1e-9) return;
+  Offset mean;
+  if (tick_.canary > 0) {
+    mean = {.shift = std::log(shifted_ / tick_.canary), .fade = std::log(faded_ / tick_.canary)};
+  }
+  for (Watch& w : effects_) advance(w, Power::even, tick_, mean);
+  advance(must_see_, Power::high, tick_, mean);
+  tick_ = {};
+  tick_seconds_ = faded_ = shifted_ = 0;
+}
+
+void Foresight::advance(Watch& watch, Power power, const Counts& tick, const Offset& offset) {
+  if (watch.detector.fired()) return;
+  const double baseline = tick.baseline > 0 ? tick.baseline_bad / tick.baseline : 0;
+  watch.expected += tick.canary * share_under(watch.effect, baseline);
+  double by_now = watch.expected;
+  if (power == Power::high) {
+    // The tenth run in ten counts fewer by chance, and on a host that is better than others by
+    // nature.
+    const double slow = plan_->options.null.s_slow;
+    const double sd = std::sqrt(1 / std::max(by_now, 1e-9) + slow * slow);
+    by_now = std::max(by_now * std::exp(-kLower10Percent * sd), watch.counted);
+  }
+  Counts counts = tick;
+  counts.canary_bad = std::min(by_now - watch.counted, tick.canary);
+  watch.counted += counts.canary_bad;
+  watch.detector.step(counts, offset);
+}
+
+std::optional<double> Foresight::visible_effect() const {
+  for (const Watch& w : effects_) {
+    if (w.detector.fired()) return w.effect.shown;
+  }
+  return std::nullopt;
+}
+
+std::optional<double> Foresight::seconds_to_must_see() const {
+  const double progress = must_see_.detector.progress();
+  if (progress >= 1) return 0;
+  if (progress < kLeastProgress) return std::nullopt;
+  return elapsed_ * (1 - progress) / progress;
+}
+
+}  // namespace serin::judge
