@@ -1,0 +1,83 @@
+#include "world.h"
+
+#include <limits>
+#include <numbers>
+
+namespace serin::judge::test {
+
+double normal(Rng& rng) {
+  return std::normal_distribution<double>()(rng);
+}
+
+uint64_t poisson(Rng& rng, double mean) {
+  return mean > 0 ? std::poisson_distribution<uint64_t>(mean)(rng) : 0;
+}
+
+uint64_t binomial(Rng& rng, uint64_t n, double p) {
+  return std::binomial_distribution<uint64_t>(n, std::min(p, 0.95))(rng);
+}
+
+Fleet::Fleet(const World& world, uint64_t seed) : world_(world), rng_(seed) {
+  for (uint32_t h = 0; h < world.hosts; ++h) {
+    level_.push_back(world.host_sd * normal(rng_));
+    noise_.push_back(world.noise_sd * normal(rng_));
+    restart_.push_back(h < world.canaries ? world.restart_sd * normal(rng_) : 0);
+  }
+}
+
+double Fleet::share(uint32_t host, double dt) {
+  const double keep = std::exp(-dt / world_.noise_tau_seconds);
+  noise_[host] = keep * noise_[host] + world_.noise_sd * std::sqrt(1 - keep * keep) * normal(rng_);
+  return world_.errors * std::exp(level_[host] + noise_[host]);
+}
+
+std::vector<HostHistory> Fleet::history() {
+  std::vector<HostHistory> out;
+  for (uint32_t h = 0; h < world_.hosts; ++h) {
+    out.push_back({.host = h, .canary = h < world_.canaries, .blocks = {}});
+  }
+  for (int b = 0; b < world_.history_blocks; ++b) {
+    const double swing = 1 + world_.wave * std::sin(2 * std::numbers::pi * b / 180);
+    const bool incident = b >= world_.past_incident_from && b < world_.past_incident_to;
+    for (uint32_t h = 0; h < world_.hosts; ++h) {
+      const uint64_t n = poisson(rng_, 10 * world_.rate * swing);
+      const uint64_t x = binomial(rng_, n, share(h, 10) * (incident ? 10 : 1));
+      out[h].blocks.push_back({.index = b, .requests = n, .errors = x});
+    }
+  }
+  return out;
+}
+
+void Fleet::next() {
+  canary.clear();
+  baseline.clear();
+  const double dt = world_.step_seconds, from = at_;
+  at_ += dt;
+  const bool incident = from >= world_.incident_from && from < world_.incident_to;
+  const double swing = 1 + world_.wave * std::sin(2 * std::numbers::pi * from / 1800);
+  for (uint32_t h = 0; h < world_.hosts; ++h) {
+    HostStep step;
+    step.host = h;
+    step.requests = poisson(rng_, dt * world_.rate * swing);
+    double p = share(h, dt) * (incident ? 10 : 1);
+    if (h < world_.canaries) p *= std::exp(restart_[h]) * world_.effect(from);
+    step.errors = binomial(rng_, step.requests, p);
+    step.age_seconds = h < world_.canaries ? from : 1e6;
+    (h < world_.canaries ? canary : baseline).push_back(step);
+  }
+}
+
+double seconds_to_fire(const World& world, uint64_t seed, double seconds, Options options) {
+  Fleet fleet(world, seed);
+  options.step_seconds = world.step_seconds;
+  Battery battery(options, fleet.history());
+  for (uint32_t h = 0; h < world.canaries; ++h) battery.join(h, 0);
+  while (fleet.at() < seconds) {
+    fleet.next();
+    battery.step(fleet.at(), fleet.canary, fleet.baseline);
+    if (battery.fired()) return fleet.at();
+  }
+  return std::numeric_limits<double>::infinity();
+}
+
+}  // namespace serin::judge::test

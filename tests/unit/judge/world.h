@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <random>
+#include <vector>
+
+#include "aggregator/core/judge/battery.h"
+#include "aggregator/core/judge/count_plan.h"
+
+// A small seeded world for the judge's tests: hosts with levels of their own, autocorrelated noise,
+// Poisson traffic.
+
+namespace serin::judge::test {
+
+using Rng = std::mt19937_64;
+
+double normal(Rng& rng);
+uint64_t poisson(Rng& rng, double mean);
+uint64_t binomial(Rng& rng, uint64_t n, double p);
+
+struct World {
+  uint32_t hosts = 20;
+  uint32_t canaries = 1;                             ///< hosts 0 … canaries - 1
+  double rate = 50;                                  ///< requests a second and host
+  double errors = 0.001;                             ///< usual share
+  double host_sd = 0, noise_sd = 0, restart_sd = 0;  ///< log scale
+  double noise_tau_seconds = 20;
+  double wave = 0;  ///< traffic swings by this share over half an hour
+  double step_seconds = 1;
+  int history_blocks = 60;                   ///< 10 s blocks before the deploy
+  int incident_from = -1, incident_to = -1;  ///< in the watch, seconds: errors x10 on all hosts
+  int past_incident_from = -1, past_incident_to = -1;  ///< the same in the history, blocks
+  /// Factor on a canary's error share, by second of the watch.
+  std::function<double(double seconds)> effect = [](double) { return 1.0; };
+};
+
+/// One run: the history first, then step after step.
+class Fleet {
+ public:
+  Fleet(const World& world, uint64_t seed);
+
+  std::vector<HostHistory> history();
+  /// Draws the next step into canary and baseline.
+  void next();
+
+  [[nodiscard]] double at() const { return at_; }  ///< end of the last step
+  std::vector<HostStep> canary, baseline;
+
+ private:
+  double share(uint32_t host, double dt);
+
+  World world_;
+  Rng rng_;
+  double at_ = 0;
+  std::vector<double> level_, noise_, restart_;
+};
+
+/// Seconds until a battery fires on this world; infinity: not within `seconds`.
+double seconds_to_fire(const World& world, uint64_t seed, double seconds, Options options = {});
+
+}  // namespace serin::judge::test
