@@ -1,0 +1,139 @@
+#include "aggregator/api/metrics.h"
+
+#include <prometheus/collectable.h>
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+namespace serin::aggregator {
+
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+/// Gathers the families of one scrape.
+class Families : public prometheus::Collectable {
+ public:
+  void counter(const std::string& name, const std::string& help, uint64_t value,
+               Labels labels = {}) {
+    ClientMetric metric;
+    metric.counter.value = static_cast<double>(value);
+    add(name, help, MetricType::Counter, std::move(metric), std::move(labels));
+  }
+  void gauge(const std::string& name, const std::string& help, double value, Labels labels = {}) {
+    ClientMetric metric;
+    metric.gauge.value = value;
+    add(name, help, MetricType::Gauge, std::move(metric), std::move(labels));
+  }
+  [[nodiscard]] std::vector<MetricFamily> Collect() const override { return families_; }
+
+ private:
+  void add(const std::string& name, const std::string& help, MetricType type, ClientMetric metric,
+           Labels labels) {
+    metric.label = std::move(labels);
+    if (families_.empty() || families_.back().name != name)
+      families_.push_back({name, help, type, {}});
+    families_.back().metric.push_back(std::move(metric));
+  }
+  std::vector<MetricFamily> families_;
+};
+
+void add_input(Families& out, const LiveView& view) {
+  const auto counters = view.counters();
+  const std::string messages = "serin_input_messages_total";
+  const std::string help = "Messages of SERIN_INPUT that were folded, since this start";
+  out.counter(messages, help, counters.samples, {{"kind", "sample"}});
+  out.counter(messages, help, counters.events, {{"kind", "event"}});
+  out.counter(messages, help, counters.controls, {{"kind", "control"}});
+  out.counter("serin_input_unreadable_total", "Messages that could not be read",
+              view.shell().unreadable);
+  out.counter("serin_input_gaps_total", "Messages that hosts sent and that never arrived",
+              counters.gaps);
+  out.counter("serin_input_repeats_total", "Messages that came twice and were dropped",
+              counters.repeats);
+  out.counter("serin_input_late_total", "Samples that came after their step had closed",
+              counters.late);
+  out.counter("serin_input_refused_total", "Messages with an age below zero or above an hour",
+              counters.refused);
+  out.counter("serin_input_skewed_total", "Samples whose interval was clamped by more than 2 s",
+              counters.skewed);
+  out.counter("serin_input_unknown_version_total", "Samples of a version that was not announced",
+              counters.unknown_version);
+  out.gauge("serin_input_sequence", "Sequence of SERIN_INPUT folded last",
+            static_cast<double>(view.last_sequence()));
+  out.gauge("serin_fold_time_seconds", "The fold's canonical time",
+            static_cast<double>(view.now_us()) / 1e6);
+}
+
+void add_fleet(Families& out, const LiveView& view) {
+  const std::string hosts_help = "Hosts by service and the version they run";
+  for (const auto& service : view.services()) {
+    for (const auto& [version, hosts] : service.versions) {
+      out.gauge("serin_service_hosts", hosts_help, static_cast<double>(hosts),
+                {{"service", service.name}, {"version", version}});
+    }
+  }
+  std::map<std::string_view, size_t> states;
+  for (const auto& deploy : view.deploys()) ++states[core::name(deploy.state)];
+  for (const auto& [state, count] : states) {
+    out.gauge("serin_deploys", "Deploys by state", static_cast<double>(count),
+              {{"state", std::string(state)}});
+  }
+}
+
+void add_shell(Families& out, const LiveView& view, const std::map<int, uint64_t>& answers) {
+  const ShellCounters shell = view.shell();
+  out.gauge("serin_bus_connected", "1 while NATS is connected", view.connected() ? 1 : 0);
+  out.gauge("serin_caught_up", "1 once the stream has been folded to its end",
+            view.caught_up() ? 1 : 0);
+  out.counter("serin_effects_published_total", "Decisions, commands and attention stored",
+              shell.effects_published);
+  out.counter("serin_effects_failed_total", "Attempts to publish that failed",
+              shell.effect_failures);
+  out.gauge("serin_effects_waiting", "Effects that wait to be published",
+            static_cast<double>(shell.effects_waiting));
+  out.counter("serin_clock_failures_total", "Clock ticks that were not stored",
+              shell.clock_failures);
+  out.counter("serin_store_failures_total", "Failures of the SQLite file", shell.store_failures);
+  out.gauge("serin_store_debts", "Changes that the disk has not taken yet",
+            static_cast<double>(shell.store_debts));
+  out.gauge("serin_acts_waiting", "Acts that wait to be stored",
+            static_cast<double>(shell.acts_waiting));
+  for (const auto& [status, count] : answers) {
+    out.counter("serin_http_answers_total", "HTTP answers", count,
+                {{"status", std::to_string(status)}});
+  }
+  const auto per_sink = [&](const std::string& name, const std::string& help,
+                            uint64_t ShellCounters::Sink::* value) {
+    for (const auto& sink : shell.sinks)
+      out.counter(name, help, sink.*value, {{"sink", sink.name}});
+  };
+  using Sink = ShellCounters::Sink;
+  per_sink("serin_notifications_delivered_total", "Notifications that were taken",
+           &Sink::delivered);
+  per_sink("serin_notifications_failed_attempts_total", "Attempts that failed",
+           &Sink::failed_attempts);
+  per_sink("serin_notifications_given_up_total", "Notifications given up after all attempts",
+           &Sink::given_up);
+  per_sink("serin_notifications_dropped_total", "Notifications dropped from a full queue",
+           &Sink::dropped);
+  for (const auto& sink : shell.sinks) {
+    out.gauge("serin_notifications_waiting", "Notifications that wait",
+              static_cast<double>(sink.waiting), {{"sink", sink.name}});
+  }
+}
+
+}  // namespace
+
+std::string metrics_text(const LiveView& view, const std::map<int, uint64_t>& answers) {
+  Families families;
+  families.gauge("serin_build_info", "The version that runs", 1, {{"version", SERIN_VERSION}});
+  add_input(families, view);
+  add_fleet(families, view);
+  add_shell(families, view, answers);
+  return prometheus::TextSerializer().Serialize(families.Collect());
+}
+
+}  // namespace serin::aggregator
