@@ -96,6 +96,7 @@ class LoopQueue {
   static void on_closed(uv_handle_t* handle) {
     const auto keep = std::move(static_cast<LoopQueue*>(handle->data)->self_);
     const auto closed = std::move(keep->closed_handler_);
+    keep->room_handler_ = nullptr;  // it may hold what holds us
     if (closed) closed();
   }
 

@@ -92,11 +92,13 @@ std::string NatsServer::url(const std::string& user, const std::string& password
 }
 
 void NatsServer::write_config() const {
-  std::ofstream(directory_ / "nats.conf") << fmt::format(
-      "listen: 127.0.0.1:{}\njetstream {{ store_dir: \"{}\", max_file_store: {} }}\nlog_file: "
-      "\"{}\"\n{}\n",
-      port_, (directory_ / "store").string(), options_.max_file_store,
-      (directory_ / "log").string(), options_.extra_config);
+  std::ofstream file(directory_ / "nats.conf");
+  file << fmt::format("listen: 127.0.0.1:{}\nlog_file: \"{}\"\n", port_, (directory_ / "log").string());
+  if (options_.jetstream) {
+    file << fmt::format("jetstream {{ store_dir: \"{}\", max_file_store: {} }}\n", (directory_ / "store").string(),
+                        options_.max_file_store);
+  }
+  file << options_.extra_config << "\n";
 }
 
 void NatsServer::start() {

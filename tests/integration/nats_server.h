@@ -18,6 +18,7 @@ class NatsServer {
     /// Goes into the configuration as it is: users, permissions, max_payload.
     std::string extra_config;
     std::string max_file_store = "1GB";
+    bool jetstream = true;
     bool started = true;  ///< false: only the port is known, for "NATS is away at the start"
   };
 

@@ -84,12 +84,13 @@ uint64_t StreamClient::publish(const std::string& subject, std::span<const uint8
   return bus::PubAckPtr(raw)->Sequence;
 }
 
-void StreamClient::publish_plain(const std::string& subject, std::span<const uint8_t> payload) {
+void StreamClient::publish_unacked(const std::string& subject, std::span<const uint8_t> payload) {
   demand(natsConnection_Publish(connection_, subject.c_str(), payload.data(),
                                 static_cast<int>(payload.size())),
          "publish " + subject);
-  demand(natsConnection_Flush(connection_), "flush");
 }
+
+void StreamClient::flush() { demand(natsConnection_Flush(connection_), "flush"); }
 
 std::vector<StreamClient::Stored> StreamClient::read(const std::string& stream) {
   std::vector<Stored> all;

@@ -38,8 +38,9 @@ class StreamClient {
 
   uint64_t publish(const std::string& subject, std::span<const uint8_t> payload,
                    const std::string& message_id = {});
-  /// Core NATS, to no stream in particular.
-  void publish_plain(const std::string& subject, std::span<const uint8_t> payload);
+  /// Without waiting for an ack; flush() waits until the server has read all of it.
+  void publish_unacked(const std::string& subject, std::span<const uint8_t> payload);
+  void flush();
 
   struct Stored {
     uint64_t seq = 0;
