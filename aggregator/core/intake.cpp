@@ -75,15 +75,21 @@ void Fold::State::take(const Sample& sample, int64_t stored_us) {
   }
   if (sample.service == "_host" || sample.history) return;
   ++track->samples;
-  if (track->last_end_us != INT64_MIN && end_us < track->last_end_us &&
-      track->last_end_us <= stored_us) {
-    if (track->last_end_us - end_us > kSkewUs) {
-      ++track->skewed;
-      ++counters.skewed;
+  // One that fills a gap keeps its own time; one that follows the last cannot end before it.
+  const bool follows = sample.from.agent_start_us != track->last_agent_start_us ||
+                       sample.from.sequence > track->last_sequence || sample.from.sequence == 0;
+  if (follows) {
+    if (track->last_end_us != INT64_MIN && end_us < track->last_end_us && track->last_end_us <= stored_us) {
+      if (track->last_end_us - end_us > kSkewUs) {
+        ++track->skewed;
+        ++counters.skewed;
+      }
+      end_us = track->last_end_us;
     }
-    end_us = track->last_end_us;
+    track->last_end_us = end_us;
+    track->last_sequence = sample.from.sequence;
+    track->last_agent_start_us = sample.from.agent_start_us;
   }
-  track->last_end_us = end_us;
   track->interval_us = sample.interval_us;
   track->selected = sample.selected;
   track->absent = sample.absent;

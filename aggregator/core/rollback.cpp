@@ -20,6 +20,7 @@ int rank(std::string_view step) {
 constexpr double kRecoveryAlpha = 0.05;      ///< chance to call a host well that is not
 constexpr int kQuietSeconds = 10;            ///< a guardrail's recovery: this long serving, nothing died
 constexpr double kLeastStillBadRatio = 1.5;
+constexpr double kLeastUsualRate = 0.0005;   ///< a fleet without errors is still compared with something
 
 /// Passing refusals: the command was not executed and may be asked for again.
 bool may_pass(std::string_view reason) {
@@ -300,8 +301,12 @@ void Fold::State::after_steps(Service& service, Deploy& deploy) {
   const bool by_rate = deploy.reason.effect || (deploy.reason.canary && deploy.reason.baseline);
   if (!by_rate || deploy.reason.kind == ReasonKind::act) return;
   const double effect = deploy.reason.effect.value_or(
-      *deploy.reason.canary / std::max(*deploy.reason.baseline, 1e-4));
-  deploy.recovery.emplace(std::max(kLeastStillBadRatio, std::sqrt(std::max(effect, 1.0))), kRecoveryAlpha);
+      *deploy.reason.canary / std::max(*deploy.reason.baseline, kLeastUsualRate));
+  // Half way back, on the log scale, is still sick: in ratio to the baseline and in the hosts' own rate.
+  const double sick = deploy.reason.canary.value_or(0);
+  const double usual = std::max(deploy.reason.baseline.value_or(0), kLeastUsualRate);
+  deploy.recovery.emplace(std::max(kLeastStillBadRatio, std::sqrt(std::max(effect, 1.0))), kRecoveryAlpha,
+                          sick > usual ? std::sqrt(sick * usual) : 0);
 }
 
 /// The same comparison again, with the hosts that were put back as the canary.

@@ -42,6 +42,8 @@ struct Track {
   int64_t phase_since_us = 0;
   int64_t last_heard_us = 0;         ///< canonical time of the last message
   int64_t last_end_us = INT64_MIN;   ///< end of the last interval
+  uint64_t last_sequence = 0;        ///< and its number, in the incarnation that started then:
+  uint64_t last_agent_start_us = 0;
   int64_t last_step = INT64_MIN;     ///< newest evidence step it has reported
   uint32_t interval_us = 0;
   bool gone = false;                 ///< said farewell

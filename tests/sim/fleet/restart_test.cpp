@@ -11,6 +11,7 @@ PolicySet quick_policy() {
   PolicySet policy;
   policy.fallback.watch_window_seconds = 45;
   policy.fallback.baseline_age_seconds = 20;
+  policy.fallback.must_see_errors = 0.05;
   return policy;
 }
 
