@@ -130,11 +130,20 @@ Running running_of(const Located& located, const ServiceFile& service,
 }  // namespace
 
 std::optional<Releases> releases_of(const ServiceFile& service) {
+  const auto open = [](const std::filesystem::path& folder) -> std::optional<Releases> {
+    auto releases = Releases::open(folder);
+    return releases ? std::optional(std::move(*releases)) : std::nullopt;
+  };
   for (const auto& entry : service.rollback) {
     if (entry.releases.empty()) continue;
-    if (auto releases = Releases::open(entry.releases)) return std::move(*releases);
+    if (auto releases = open(entry.releases)) return releases;
   }
-  return std::nullopt;
+  const auto* symlink = std::get_if<ServiceFile::VersionSymlink>(&service.version);
+  if (symlink == nullptr) return std::nullopt;
+  std::error_code error;
+  const auto target = std::filesystem::read_symlink(symlink->link, error);
+  if (error) return std::nullopt;
+  return open((symlink->link.parent_path() / target).lexically_normal().parent_path());
 }
 
 std::filesystem::path link_of(const ServiceFile& service) {

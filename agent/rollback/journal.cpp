@@ -210,7 +210,7 @@ Result<void> Journal::append(std::string_view word, std::string_view text) {
   observer_->reached(fmt::format("before {}", word));
   const int64_t wall_us = clock_->wall_us();
   const std::string line = line_of(wall_us, word, text);
-  const auto file = folder_->pending_path(record_.service);
+  const auto file = folder_.pending_path(record_.service);
   if (record_.sound_bytes + line.size() > kMostFileBytes) return fail("the journal is full");
   if (auto done = write_all(file_.get(), line, file.native()); !done) return done;
   if (::fdatasync(file_.get()) != 0) return failed("sync", file);
@@ -223,7 +223,7 @@ Result<void> Journal::append(std::string_view word, std::string_view text) {
 
 Result<void> Journal::retire() const {
   observer_->reached("before retiring");
-  auto retired = folder_->retire(record_);
+  auto retired = folder_.retire(record_);
   observer_->reached("after retiring");
   return retired;
 }

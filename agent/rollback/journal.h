@@ -100,8 +100,8 @@ class Journal {
 
  private:
   Journal(const JournalFolder& folder, const Clock& clock, StepObserver& observer)
-      : folder_(&folder), clock_(&clock), observer_(&observer) {}
-  const JournalFolder* folder_;
+      : folder_(folder), clock_(&clock), observer_(&observer) {}
+  JournalFolder folder_;
   const Clock* clock_;
   StepObserver* observer_;
   UniqueFd file_;

@@ -19,7 +19,7 @@ constexpr int64_t kStartUs = 5 * kSecondUs;  // systemctl --no-block only queues
 [[noreturn]] void become(const char* program, char* const* argv) {
   ::setsid();
   if (::fork() != 0) ::_exit(0);  // the action belongs to init from here on
-  const int nothing = ::open("/dev/null", O_RDONLY);
+  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   ::dup2(nothing, STDIN_FILENO);
   sigset_t none;
   ::sigemptyset(&none);

@@ -74,7 +74,7 @@ void close_all_but(std::array<int, 3> kept) {
   for (const int number : {SIGPIPE, SIGXFSZ, SIGTERM, SIGINT, SIGHUP, SIGCHLD}) {
     ::signal(number, SIG_DFL);
   }
-  const int nothing = ::open("/dev/null", O_RDONLY);
+  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   ::dup2(nothing, STDIN_FILENO);
   ::dup2(output >= 0 ? output : STDERR_FILENO, STDOUT_FILENO);
   if (::chdir("/") == 0)

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "tests/support/rollback/host.h"
@@ -69,6 +70,31 @@ class DyingObserver final : public StepObserver {
   int left_;
 };
 
+/// Ends the process at a moment of this name.
+class DyingAfter final : public StepObserver {
+ public:
+  explicit DyingAfter(std::string_view moment) : moment_(moment) {}
+  void reached(std::string_view moment) override {
+    if (moment == moment_) ::_exit(99);
+  }
+
+ private:
+  std::string_view moment_;
+};
+
+/// Delivers the command, or finds it delivered, and dies in the action.
+bool die_after(TestHost& host, const Command& command, std::string_view moment) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    DyingAfter observer(moment);
+    static_cast<void>(host.execute(command));
+    ::_exit(run_action("api", host.settings, host.clock, observer) ? 0 : 3);
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WEXITSTATUS(status) == 99;
+}
+
 /// Delivers the command and runs the action in a process of their own that dies at the n-th moment.
 /// False once there is no such moment any more.
 bool die_at(TestHost& host, const Command& command, int n) {
@@ -116,6 +142,210 @@ TEST(Action, StoppedAtAnyMomentItIsFinishedByTheNextProcessAndNothingIsDoneTwice
       break;
     }
   }
+}
+
+TEST(Action, AReleaseThatStaysSickFailsWithTheReason) {
+  TestHost host;
+  host.start("v2");
+  host.describe(std::string(host.by_symlink()).replace(host.by_symlink().find("10s"), 3, "1s"));
+  write_text(host.root() / "sick-v1", "");
+  ASSERT_EQ(host.execute(host.command()).answer, HelperAnswer::accepted);
+  run(host);
+  const auto status = host.status();
+  EXPECT_EQ(status.answer, HelperAnswer::failed);
+  EXPECT_EQ(TestHost::steps(status), "accepted preflight switched restarted failed");
+  EXPECT_NE(status.text.find("answered 503"), std::string::npos) << status.text;
+}
+
+TEST(Action, ARestartThatReturnsIsNotTakenForARunningService) {
+  TestHost host;
+  host.start("v2");
+  host.describe(std::string(host.by_symlink()).replace(host.by_symlink().find("10s"), 3, "1s"));
+  write_text(host.root() / "dies-v1", "");
+  ASSERT_EQ(host.execute(host.command()).answer, HelperAnswer::accepted);
+  run(host);
+  EXPECT_EQ(host.starts_of("v1"), 1);
+  EXPECT_EQ(host.status().answer, HelperAnswer::failed);
+  EXPECT_NE(host.status().text.find("nothing runs"), std::string::npos) << host.status().text;
+}
+
+TEST(Action, AHangingRestartIsKilledAndTheNextActionIsTried) {
+  TestHost host;
+  host.start("v2");
+  const auto hang = host.root() / "hang.sh";
+  write_text(hang, "#!/bin/sh\nsleep 1000\n", 0755);
+  const auto first = "[[rollback]]\naction = \"release_symlink\"\nreleases = \"" +
+                     host.root().native() + "/releases\"\nrestart = { command = [\"" +
+                     hang.native() + "\"] }\ntimeout = \"1s\"\nhealthy = { within = \"1s\" }\n\n";
+  host.describe(first + host.by_symlink());
+  ASSERT_EQ(host.execute(host.command()).answer, HelperAnswer::accepted);
+  run(host);
+  const auto status = host.status();
+  EXPECT_EQ(status.answer, HelperAnswer::done) << status.text;
+  EXPECT_EQ(host.running(), "v1");
+  EXPECT_EQ(TestHost::steps(status),
+            "accepted preflight switched preflight switched restarted healthy verified");
+  EXPECT_NE(status.steps[3].reason.find("was killed"), std::string::npos) << status.steps[3].reason;
+}
+
+TEST(Action, WhatChangedBetweenAcceptedAndTheFirstActIsLookedAtAgain) {
+  TestHost host;
+  host.start("v2");
+  ASSERT_EQ(host.execute(host.command()).answer, HelperAnswer::accepted);
+  write_text(host.settings.hold / "hold", "hands off");
+  run(host);
+  EXPECT_EQ(host.status().answer, HelperAnswer::failed);
+  EXPECT_NE(host.status().text.find("hands off"), std::string::npos) << host.status().text;
+  EXPECT_EQ(host.selected(), "v2");
+  EXPECT_EQ(host.running(), "v2");
+}
+
+TEST(Action, ACrashLoopIsPutBackThoughNothingRuns) {
+  TestHost host;
+  host.start("v2");
+  host.stop();
+  ASSERT_EQ(host.execute(host.command()).answer, HelperAnswer::accepted);
+  run(host);
+  EXPECT_EQ(host.status().answer, HelperAnswer::done) << host.status().text;
+  EXPECT_EQ(host.running(), "v1");
+}
+
+TEST(Action, OneThatDiesAgainAndAgainIsGivenUp) {
+  TestHost host;
+  host.start("v2");
+  const auto command = host.command();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(die_after(host, command, "after run"));
+  run(host);
+  EXPECT_EQ(host.status().answer, HelperAnswer::failed);
+  EXPECT_NE(host.status().text.find("interrupted 5 times"), std::string::npos);
+  EXPECT_EQ(host.running(), "v2");
+}
+
+/// An action of kind command: a program that switches and restarts by itself, and notes each time
+/// that it was run.
+std::string by_command(const TestHost& host) {
+  const auto script = host.root() / "back.sh";
+  write_text(script,
+             "#!/bin/sh\necho \"$SERIN_SERVICE $SERIN_TARGET\" >> " +
+                 (host.root() / "runs").native() + "\nln -sfn \"releases/$SERIN_TARGET\" " +
+                 (host.root() / "current").native() + "\nexec " + host.restart_script().native() +
+                 "\n",
+             0755);
+  return "[[rollback]]\naction = \"command\"\ncommand = [\"" + script.native() +
+         "\"]\nhealthy = { http = \"" + host.health_url() + "\", within = \"5s\" }\n";
+}
+
+TEST(Action, ACommandPutsTheTargetBack) {
+  TestHost host;
+  host.start("v2");
+  host.describe(by_command(host));
+  ASSERT_EQ(host.execute(host.command()).answer, HelperAnswer::accepted);
+  run(host);
+  EXPECT_EQ(host.status().answer, HelperAnswer::done) << host.status().text;
+  EXPECT_EQ(TestHost::steps(host.status()), kWholeStory);
+  EXPECT_EQ(host.running(), "v1");
+  EXPECT_EQ(read_text(host.root() / "runs"), "api v1\n");
+}
+
+TEST(Action, ACommandStoppedAtAnyMomentIsNeverRunTwice) {
+  for (int n = 1;; ++n) {
+    SCOPED_TRACE(testing::Message() << "stopped at moment " << n);
+    TestHost host;
+    host.start("v2");
+    host.describe(by_command(host));
+    const auto command = host.command();
+    const bool died = die_at(host, command, n);
+    EXPECT_NE(host.execute(command).answer, HelperAnswer::refused);
+    run(host);
+    const auto status = host.status();
+    const bool done = status.answer == HelperAnswer::done;
+    const bool reported = status.answer == HelperAnswer::failed &&
+                          status.text.find("it is not repeated") != std::string::npos;
+    EXPECT_TRUE(done || reported) << status.text;
+    if (done) {
+      EXPECT_EQ(host.running(), "v1");
+      EXPECT_EQ(read_text(host.root() / "runs"), "api v1\n");
+    } else {
+      EXPECT_EQ(read_text(host.root() / "runs"), "")
+          << "known not to have begun, or noted as begun";
+    }
+    ASSERT_FALSE(testing::Test::HasFailure());
+    if (!died) break;
+  }
+}
+
+TEST(Action, ASignalRestartsWhatASupervisorStartsAgain) {
+  TestHost host;
+  host.start("v2");
+  // The supervisor: starts whatever is selected whenever the process is gone.
+  const pid_t supervisor = ::fork();
+  if (supervisor == 0) {
+    while (true) {
+      if (host.running().empty()) static_cast<void>(!std::system(host.restart_script().c_str()));
+      ::usleep(50'000);
+    }
+  }
+  auto rollback = host.by_symlink();
+  const auto at = rollback.find("restart = ");
+  rollback.replace(at, rollback.find('\n', at) - at, "restart = { signal = \"TERM\" }");
+  host.describe(rollback);
+  ASSERT_EQ(host.execute(host.command()).answer, HelperAnswer::accepted);
+  run(host);
+  ::kill(supervisor, SIGKILL);
+  ::waitpid(supervisor, nullptr, 0);
+  EXPECT_EQ(host.status().answer, HelperAnswer::done) << host.status().text;
+  EXPECT_EQ(host.running(), "v1");
+}
+
+/// Stands for systemctl: one unit, which is the test host's process.
+std::filesystem::path fake_systemctl(const TestHost& host) {
+  const auto script = host.root() / "systemctl";
+  write_text(script, "#!/bin/sh\nroot=" + host.root().native() + R"(
+echo "$*" >> $root/calls
+case "$*" in
+  *"LoadState -- api.service") echo LoadState=loaded ;;
+  *"LoadState -- "*) echo LoadState=not-found ;;
+  "show --property=MainPID,InvocationID -- api.service")
+    echo MainPID=$(cat $root/pid); echo InvocationID=$(sha1sum $root/starts | cut -c1-32) ;;
+  "reset-failed -- api.service") exit 1 ;;
+  "restart -- api.service") exec $root/restart.sh ;;
+  *) exit 9 ;;
+esac
+)",
+             0755);
+  return script;
+}
+
+TEST(Action, AUnitIsRestartedAfterItsFailuresAreForgotten) {
+  TestHost host;
+  host.start("v2");
+  host.settings.systemctl = fake_systemctl(host);
+  auto rollback = host.by_symlink();
+  const auto at = rollback.find("restart = ");
+  rollback.replace(at, rollback.find('\n', at) - at, "restart = \"api.service\"");
+  write_text(host.settings.services / "api.toml",
+             "unit = \"api.service\"\nversion = { symlink = \"" + host.root().native() +
+                 "/current\" }\n" + rollback);
+  ASSERT_EQ(host.execute(host.command()).answer, HelperAnswer::accepted);
+  run(host);
+  EXPECT_EQ(host.status().answer, HelperAnswer::done) << host.status().text;
+  EXPECT_EQ(host.running(), "v1");
+  const auto calls = read_text(host.root() / "calls");
+  const auto reset = calls.find("reset-failed -- api.service");
+  EXPECT_LT(reset, calls.find("restart -- api.service")) << calls;
+}
+
+TEST(Action, AUnitThatIsNotLoadedIsRefused) {
+  TestHost host;
+  host.start("v2");
+  host.settings.systemctl = fake_systemctl(host);
+  auto rollback = host.by_symlink();
+  const auto at = rollback.find("restart = ");
+  rollback.replace(at, rollback.find('\n', at) - at, "restart = \"absent.service\"");
+  host.describe(rollback);
+  const auto reply = host.execute(host.command());
+  EXPECT_EQ(reply.refusal, Refusal::action);
+  EXPECT_NE(reply.text.find("not-found"), std::string::npos) << reply.text;
 }
 
 }  // namespace
