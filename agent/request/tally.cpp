@@ -12,9 +12,17 @@ Tally& Tallies::of(uint32_t span) {
   return tallies_.back();
 }
 
-std::vector<Tally> Tallies::take() {
-  std::vector<Tally> taken = std::exchange(tallies_, {});
-  std::erase_if(taken, [](const Tally& tally) { return tally.empty(); });
+Tally Tallies::take(uint32_t span) {
+  Tally taken = std::move(of(span));
+  std::erase_if(tallies_, [&](const Tally& tally) { return tally.span == span; });
+  return taken;
+}
+
+std::vector<Tally> Tallies::take_before(uint32_t span) {
+  std::vector<Tally> taken;
+  for (auto& tally : tallies_)
+    if (tally.span < span && !tally.empty()) taken.push_back(std::move(tally));
+  std::erase_if(tallies_, [&](const Tally& tally) { return tally.span < span; });
   std::ranges::sort(taken, {}, &Tally::span);
   return taken;
 }

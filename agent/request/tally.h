@@ -23,8 +23,10 @@ class Tallies {
  public:
   explicit Tallies(size_t business_counters) : business_counters_(business_counters) {}
   Tally& of(uint32_t span);
-  /// All that counted something, oldest span first; what remains is empty.
-  std::vector<Tally> take();
+  /// What was counted for a span since it was last taken.
+  Tally take(uint32_t span);
+  /// What was counted for all others, one Tally a span, oldest first. Those of later spans stay.
+  std::vector<Tally> take_before(uint32_t span);
 
  private:
   size_t business_counters_;

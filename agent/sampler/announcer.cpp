@@ -1,0 +1,156 @@
+#include "agent/sampler/announcer.h"
+
+#include <algorithm>
+
+#include "agent/service/running_release.h"
+#include "common/ids.h"
+#include "common/log.h"
+
+namespace serin::agent {
+namespace {
+
+constexpr int64_t kSlackUs =
+    1'000'000;  // start ticks and the helper's clock readings lie this far apart at most
+
+bool is_last(const std::string& step) {
+  return step == "verified" || step == "failed" || step == "refused";
+}
+
+}  // namespace
+
+bool led_to_start(const HelperReply& status, const std::string& version, int64_t start_wall_us) {
+  if (status.command.empty() || status.target != version || status.steps.empty()) return false;
+  if (start_wall_us < status.steps.front().wall_us - kSlackUs) return false;
+  const HelperStep& last = status.steps.back();
+  return !is_last(last.name) || start_wall_us <= last.wall_us + kSlackUs;
+}
+
+struct Announcer::Open {
+  NewGeneration generation;
+  GenerationRecord record;
+};
+
+Announcer::Announcer(std::string service, VersionSource& source, VersionJournal& journal,
+                     HelperPort helper, Announce announce)
+    : service_(std::move(service)),
+      source_(source),
+      journal_(journal),
+      helper_(std::move(helper)),
+      announce_(std::move(announce)) {}
+
+Announcer::~Announcer() = default;
+
+void Announcer::begin(NewGeneration generation) {
+  finish();
+  doubt_.clear();
+  const GenerationRecord* last = journal_.last(service_);
+  if (last != nullptr && last->generation == generation.generation) {
+    announce_(*last, true);
+    return;
+  }
+  open_ = std::make_shared<Open>();
+  open_->record.generation = generation.generation;
+  open_->record.start_us = generation.start.wall_us;
+  open_->generation = std::move(generation);
+  source_.look();
+  ask_version();
+}
+
+void Announcer::ask_version() {
+  if (open_->generation.gone) return finish();
+  auto running = running_release(open_->generation.pid, source_.releases());
+  open_->record.artefact = std::move(running.artefact);
+  bool build_id_wanted = source_.path().empty();
+  // A version file names versions in words of its own: the release's folder may be called
+  // otherwise.
+  if (!running.version.empty() && (source_.is_link() || build_id_wanted)) {
+    open_->record.version = std::move(running.version);
+    return ask_cause();
+  }
+  if ((running.forbidden || build_id_wanted) && helper_.call) {
+    helper_.call({.verb = HelperVerb::inspect, .service = service_, .command = {}},
+                 [this, weak = std::weak_ptr(open_)](Result<HelperReply> reply) {
+                   if (weak.expired() || weak.lock() != open_) return;
+                   take_version(reply);
+                   ask_cause();
+                 });
+    return;
+  }
+  take_link_version();
+  ask_cause();
+}
+
+void Announcer::take_version(const Result<HelperReply>& reply) {
+  if (reply && reply->answer == HelperAnswer::ok && is_version(reply->version)) {
+    open_->record.version = reply->version;
+    open_->record.artefact = reply->artefact;
+    return;
+  }
+  take_link_version();
+  if (open_->record.version.empty() && !reply) doubt_ += "; the helper: " + reply.error().message;
+}
+
+void Announcer::take_link_version() {
+  auto found = source_.history().as_of(open_->generation.start.wall_us);
+  if (found) {
+    open_->record.version = found->version;
+    open_->record.ambiguous = found->ambiguous;
+    if (found->ambiguous)
+      doubt_ = source_.path().string() + " changed within 50 ms of the process's start";
+  } else if (source_.path().empty()) {
+    doubt_ = "the version is the build-id, which only the helper can read, and it gave none";
+  } else if (!source_.problem().empty()) {
+    doubt_ = source_.problem();
+  } else {
+    doubt_ = source_.path().string() +
+             " was changed after the process had started, and what it said before is unknown";
+  }
+  if (found && open_->record.artefact.empty() && source_.is_link() && !open_->generation.gone)
+    open_->record.artefact = folder_artefact(source_.releases() / found->version);
+}
+
+void Announcer::ask_cause() {
+  if (open_->record.version.empty() || !helper_.call) return decide();
+  helper_.call({.verb = HelperVerb::status, .service = service_, .command = {}},
+               [this, weak = std::weak_ptr(open_)](Result<HelperReply> reply) {
+                 if (weak.expired() || weak.lock() != open_) return;
+                 take_cause(reply);
+                 decide();
+               });
+}
+
+void Announcer::take_cause(const Result<HelperReply>& reply) {
+  bool told = reply && led_to_start(*reply, open_->record.version, open_->record.start_us);
+  // A helper that was killed while its action goes on does not answer: what the relay last heard
+  // counts then.
+  bool acting = !reply && helper_.acting && helper_.acting(service_);
+  if (told || acting) open_->record.cause = Cause::rollback;
+}
+
+void Announcer::finish() {
+  if (!open_) return;
+  if (open_->record.version.empty()) take_link_version();
+  if (open_->record.cause == Cause::external && helper_.acting && helper_.acting(service_))
+    open_->record.cause = Cause::rollback;
+  decide();
+}
+
+void Announcer::decide() {
+  GenerationRecord record = std::move(open_->record);
+  open_.reset();
+  const GenerationRecord* last = journal_.last(service_);
+  bool same_version = last != nullptr && last->version == record.version;
+  bool replaced = same_version && is_other_artefact(last->artefact, record.artefact);
+  if (last != nullptr) record.previous = same_version ? last->previous : last->version;
+  bool known = !record.version.empty();
+  record.kind = known && (!same_version || replaced) ? EventKind::version_started
+                                                     : EventKind::process_started;
+  record.same_name = replaced;
+  if (record.artefact.empty() && same_version) record.artefact = last->artefact;
+  if (known)
+    if (auto kept = journal_.put(service_, record); !kept)
+      log::warning("{}: {}", service_, kept.error().message);
+  announce_(record, false);
+}
+
+}  // namespace serin::agent

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "agent/sampler/helper_port.h"
+#include "agent/service/moment.h"
+#include "agent/service/version_journal.h"
+#include "agent/service/version_source.h"
+
+namespace serin::agent {
+
+/// A generation whose version is to be told.
+struct NewGeneration {
+  std::string generation;
+  int32_t pid = 0;
+  Moment start;
+  bool gone = false;  ///< it ended before it could be looked at
+};
+
+/// Finds out once per generation which version it is and why it was started, and says so (CONTRACTS
+/// §4): the kernel's word about executable or working directory, or the helper's where the agent
+/// may not look; else the link or file as of the process's start. The cause is external unless the
+/// helper's journal tells of a command whose target this is. The helper is asked on the loop; what
+/// it does not answer in its 2 s, or before the process ends, counts as no answer.
+class Announcer {
+ public:
+  /// `first` is true for the generation that was announced before, by the agent before this one.
+  using Announce = std::function<void(const GenerationRecord&, bool repeated)>;
+  Announcer(std::string service, VersionSource& source, VersionJournal& journal, HelperPort helper,
+            Announce announce);
+  ~Announcer();
+
+  void begin(NewGeneration generation);
+  /// Decides now with what is known; nothing when nothing is open.
+  void finish();
+  [[nodiscard]] bool is_open() const { return open_ != nullptr; }
+  /// Why the running generation's version is unknown or uncertain; empty when it is certain.
+  [[nodiscard]] const std::string& doubt() const { return doubt_; }
+
+ private:
+  struct Open;
+  void ask_version();
+  void ask_cause();
+  void take_link_version();
+  void take_version(const Result<HelperReply>& reply);
+  void take_cause(const Result<HelperReply>& reply);
+  void decide();
+
+  std::string service_;
+  VersionSource& source_;
+  VersionJournal& journal_;
+  HelperPort helper_;
+  Announce announce_;
+  std::shared_ptr<Open> open_;  ///< late answers hold it weakly
+  std::string doubt_;
+};
+
+/// True when a helper's status says that its latest command led to the start of `version` at
+/// `start_wall_us`.
+bool led_to_start(const HelperReply& status, const std::string& version, int64_t start_wall_us);
+
+}  // namespace serin::agent

@@ -1,0 +1,111 @@
+#include "agent/sampler/sampler.h"
+
+#include <algorithm>
+
+#include "agent/sampler/agent_self.h"
+#include "common/log.h"
+
+namespace serin::agent {
+namespace {
+
+constexpr int64_t kSecond = 1'000'000;
+constexpr uint64_t kLeastTickMs = 200;
+constexpr uint64_t kLateTickUs = 1'500'000;  // since the tick before
+constexpr uint64_t kMostIntervalUs = 3'600'000'000;
+constexpr uint64_t kBeatUs = 10'000'000;
+
+std::filesystem::path journal_file(const std::filesystem::path& state_dir) {
+  return state_dir / "versions.journal";
+}
+
+}  // namespace
+
+uint64_t until_whole_second_ms(int64_t wall_us) {
+  int64_t into_second = ((wall_us % kSecond) + kSecond) % kSecond;
+  auto left_ms = static_cast<uint64_t>((kSecond - into_second + 999) / 1000);
+  return left_ms >= kLeastTickMs ? left_ms : left_ms + 1000;
+}
+
+Sampler::Sampler(Options options, Uplink& uplink)
+    : options_(std::move(options)), uplink_(uplink), timer_(options_.loop, [this] { tick(); }) {
+  if (options_.state_dir) journal_ = VersionJournal::load(journal_file(*options_.state_dir));
+  if (!journal_.problem().empty()) log::warning("{}", journal_.problem());
+  auto names = NameWatch::make(options_.loop);
+  if (names) {
+    names_ = std::move(*names);
+  } else {
+    log::warning("{}", names.error().message);
+  }
+}
+
+Sampler::~Sampler() = default;
+
+Result<void> Sampler::add(ServiceFile service) {
+  auto watch = ServiceWatch::make(std::move(service), {.loop = options_.loop,
+                                                       .clock = *options_.clock,
+                                                       .boot_id = options_.boot_id,
+                                                       .uplink = uplink_,
+                                                       .journal = journal_,
+                                                       .helper = options_.helper,
+                                                       .names = names_.get(),
+                                                       .state_dir = options_.state_dir,
+                                                       .probe = ProcessProbe::for_this_machine()});
+  if (!watch) return std::unexpected(watch.error());
+  services_.push_back(std::move(*watch));
+  return {};
+}
+
+void Sampler::start() {
+  last_tick_ = last_beat_ = options_.clock->now();
+  heartbeat(last_beat_);
+  for (auto& service : services_) service->start();
+  plan_tick();
+}
+
+void Sampler::plan_tick() {
+  uv_update_time(options_.loop);  // the work of this turn must not shift the next tick
+  timer_.start(until_whole_second_ms(options_.clock->now().wall_us));
+}
+
+void Sampler::tick() {
+  Moment now = options_.clock->now();
+  if (now.boot_us - last_tick_.boot_us > kLateTickUs) ++late_ticks_;
+  last_tick_ = now;
+  if (names_) names_->retry_absent();
+  for (auto& service : services_) service->tick(now);
+  bool whole_ten = (now.wall_us + kSecond / 2) / kSecond % 10 == 0;
+  if (whole_ten || now.boot_us - last_beat_.boot_us >= kBeatUs) heartbeat(now);
+  plan_tick();
+}
+
+void Sampler::heartbeat(const Moment& now) {
+  Sample beat;
+  beat.service = "_host";
+  beat.interval_us = static_cast<uint32_t>(
+      std::clamp<uint64_t>(now.boot_us - last_beat_.boot_us, 1, kMostIntervalUs));
+  beat.wall_us = now.wall_us;
+  uint64_t skipped = 0;
+  for (const auto& service : services_) skipped += service->lines_skipped();
+  beat.self = agent_self(uplink_.stats(), skipped, late_ticks_);
+  last_beat_ = now;
+  uplink_.send(std::move(beat), now.boot_us);
+}
+
+void Sampler::attention(const std::string& service, uint32_t interval_ms,
+                        uint32_t lasting_seconds) {
+  for (auto& watch : services_)
+    if (watch->name() == service) watch->attention(interval_ms, lasting_seconds);
+}
+
+void Sampler::farewell() {
+  timer_.stop();
+  Moment now = options_.clock->now();
+  for (auto& service : services_) service->farewell(now);
+  Event final;
+  final.service = "_host";
+  final.kind = EventKind::final_;
+  final.wall_us = now.wall_us;
+  uplink_.send(std::move(final), now.boot_us);
+}
+
+}  // namespace serin::agent

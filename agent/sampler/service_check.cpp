@@ -1,0 +1,242 @@
+#include "agent/sampler/service_check.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "agent/request/line_reader.h"
+#include "agent/request/log_format.h"
+#include "agent/service/running_release.h"
+
+namespace serin::agent {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr uint64_t kLogBytes = 256 * 1024;  // of the log's end, to try the format on
+
+std::string ago(uint64_t us) {
+  uint64_t seconds = us / 1'000'000;
+  if (seconds < 120) return fmt::format("{} s", seconds);
+  if (seconds < 7200) return fmt::format("{} min", seconds / 60);
+  return fmt::format("{} h", seconds / 3600);
+}
+
+std::string number_or_absent(std::string_view what, const std::optional<uint64_t>& value,
+                             uint64_t unit = 1) {
+  return value ? fmt::format("{} {}", *value / unit, what) : fmt::format("no {}", what);
+}
+
+/// The other releases of a folder, newest name last.
+std::vector<std::string> other_releases(const fs::path& folder, const std::string& but) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::string name = it->path().filename().string();
+    if (it->is_directory(error) && name != but && is_release_name(name))
+      names.push_back(std::move(name));
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+}  // namespace
+
+void ServiceCheck::first(const Moment& now) {
+  first_ = now;
+  auto finder = make_finder(service_);
+  if (!finder) {
+    find_problem_ = finder.error().message;
+    return;
+  }
+  auto found = (*finder)->find(now);
+  if (!found) {
+    find_problem_ = found.error().message;
+  } else if (*found && !(*found)->already_ended) {
+    process_ = **found;
+    auto probe = ProcessProbe::open(process_->pid, ProcessProbe::for_this_machine());
+    if (probe) probe_.emplace(std::move(*probe));
+    if (probe_) reading_ = probe_->read();
+  }
+}
+
+std::vector<ServiceCheck::Line> ServiceCheck::second(const Moment& now,
+                                                     const VersionJournal& journal,
+                                                     const HelperWord& helper) {
+  say_process(now);
+  say_version(now, helper);
+  say_metrics();
+  if (service_.requests.empty())
+    say(Mark::note, "requests",
+        "none configured: only the process is watched, no errors and no latency");
+  for (size_t i = 0; i < service_.requests.size(); ++i) say_log(i);
+  say_business();
+  say_rollback(journal, helper);
+  return std::move(lines_);
+}
+
+void ServiceCheck::say_process(const Moment& now) {
+  if (!find_problem_.empty()) return say(Mark::bad, "process", find_problem_);
+  if (!process_) {
+    std::string where = "nothing runs";
+    if (const auto* by = std::get_if<ServiceFile::ByPidFile>(&service_.process))
+      where = fmt::format("nothing runs: {} names no living process", by->path.string());
+    if (const auto* by = std::get_if<ServiceFile::ByExe>(&service_.process))
+      where = fmt::format("nothing runs: no process has the executable {}", by->path.string());
+    return say(Mark::bad, "process", where);
+  }
+  Moment start = moment_of_ticks(process_->start_ticks, now);
+  say(Mark::good, "process",
+      fmt::format("pid {}, started {} ago, generation {}:{}:{}", process_->pid,
+                  ago(now.boot_us - start.boot_us), boot_id_, process_->pid,
+                  process_->start_ticks));
+}
+
+void ServiceCheck::say_version(const Moment& now, const HelperWord& helper) {
+  VersionSource source(service_);
+  source.look();
+  if (!source.problem().empty()) say(Mark::bad, "version", source.problem());
+  std::string selected = source.selected();
+  if (process_) {
+    auto running = running_release(process_->pid, source.releases());
+    std::string how = fmt::format("its program lies below {}", source.releases().string());
+    if (running.version.empty() && helper.inspect && !helper.inspect->version.empty()) {
+      running.version = helper.inspect->version;
+      how = "the helper looked";
+    } else if (running.version.empty()) {
+      auto as_of = source.history().as_of(moment_of_ticks(process_->start_ticks, now).wall_us);
+      how = fmt::format("as {} said when the process started", source.path().string());
+      if (as_of && !as_of->ambiguous) running.version = as_of->version;
+    }
+    running_version_ = running.version;
+    if (running.version.empty()) {
+      say(Mark::bad, "version",
+          fmt::format("cannot be told: {}{}",
+                      running.forbidden ? "the process is another user's, so the helper must look; "
+                                        : "the program lies in no release; ",
+                      source.path().empty()
+                          ? "no link or file is configured"
+                          : source.path().string() + " changed at or after the process's start"));
+    } else {
+      say(Mark::good, "version", fmt::format("{} runs ({})", running.version, how));
+    }
+  }
+  if (selected.empty()) return;
+  bool other = !running_version_.empty() && selected != running_version_;
+  say(other ? Mark::note : Mark::good, "selected",
+      fmt::format("{} is what the next start takes", selected));
+}
+
+void ServiceCheck::say_metrics() {
+  if (!probe_ || !reading_) return;
+  auto later = probe_->read();
+  if (!later) return say(Mark::bad, "metrics", "the process ended meanwhile");
+  ProcessMetrics metrics = difference(*reading_, *later);
+  say(Mark::good, "metrics",
+      fmt::format("{:.3f} s CPU in this second, {}, {}, {}{}", metrics.cpu_seconds.value_or(0),
+                  number_or_absent("MB resident", metrics.rss_bytes, 1'000'000),
+                  number_or_absent("threads", metrics.threads),
+                  number_or_absent("open files", metrics.fds),
+                  metrics.fd_limit ? fmt::format(" of {}", *metrics.fd_limit) : ""));
+  for (const auto& absent : probe_->absent())
+    say(Mark::note, "cannot see", fmt::format("{}: {}", absent.metric, absent.reason));
+}
+
+void ServiceCheck::say_log(size_t index) {
+  const auto& requests = service_.requests[index];
+  LogFormat::Wanted wanted{.version_field = requests.version_field, .fields = {}};
+  for (const auto& business : service_.business)
+    if (business.field) wanted.fields.push_back(*business.field);
+  auto format = LogFormat::compile(requests.format, wanted);
+  if (!format) return say(Mark::bad, "requests", format.error().message);
+  auto reader = LineReader::open(requests.path);
+  if (!reader) return say(Mark::bad, "requests", reader.error().message);
+  uint64_t size = reader->size();
+  reader->seek(size > kLogBytes ? size - kLogBytes : 0);
+  uint64_t lines = 0, parsed = 0, errors = 0;
+  std::string example;
+  LogFields fields;
+  LineCounts counts;
+  auto look = [&](std::string_view line) {
+    ++lines;
+    if (!format->parse(line, fields)) {
+      example = line.substr(0, 120);
+      return;
+    }
+    ++parsed;
+    if (fields.status.value_or(0) == 0 || *fields.status >= 500) ++errors;
+  };
+  reader->read(look, kLogBytes, counts);
+  if (lines == 0)
+    return say(Mark::note, "requests", fmt::format("{}: empty so far", requests.path.string()));
+  say(parsed * 2 < lines ? Mark::bad : Mark::good, "requests",
+      fmt::format("{}: {} of the last {} lines have the format, {} of them errors",
+                  requests.path.string(), parsed, lines, errors));
+  if (!example.empty())
+    say(Mark::note, "requests", fmt::format("a line without the format: {}", example));
+  if (!format->has_latency())
+    say(Mark::note, "cannot see", "latency: the log format has no $request_time");
+  if (!format->has_time())
+    say(Mark::note, "cannot see",
+        "when a request ended: the log format has no time, the moment of reading is taken");
+}
+
+void ServiceCheck::say_business() {
+  for (const auto& business : service_.business)
+    if (!business.field)
+      say(Mark::note, "cannot see",
+          fmt::format("{}: no log field is configured for it", business.name));
+}
+
+void ServiceCheck::say_rollback(const VersionJournal& journal, const HelperWord& helper) {
+  if (service_.rollback.empty())
+    return say(Mark::note, "rollback", "none configured: Serin can only tell, not act");
+  const auto& action = service_.rollback.front();
+  if (!helper.inspect)
+    say(Mark::bad, "rollback", fmt::format("the helper: {}", helper.inspect.error().message));
+  if (helper.inspect && helper.inspect->answer == HelperAnswer::refused)
+    say(Mark::bad, "rollback", fmt::format("the helper refuses: {}", helper.inspect->text));
+  if (action.action == "release_symlink") say_link(action, journal);
+  if (action.action == "command") {
+    std::error_code error;
+    bool there = !action.argv.empty() && fs::exists(action.argv[0], error);
+    say(there ? Mark::good : Mark::bad, "rollback",
+        fmt::format("runs {}{}", fmt::join(action.argv, " "), there ? "" : ": no such program"));
+  }
+}
+
+void ServiceCheck::say_link(const ServiceFile::Rollback& action, const VersionJournal& journal) {
+  std::error_code error;
+  fs::path link = action.link;
+  if (const auto* symlink = std::get_if<ServiceFile::VersionSymlink>(&service_.version);
+      symlink && link.empty())
+    link = symlink->link;
+  auto value = read_version_link(link, action.releases);
+  if (!value) return say(Mark::bad, "rollback", value.error().message);
+  if (!fs::is_directory(action.releases / value->version, error))
+    return say(Mark::bad, "rollback",
+               fmt::format("{} leads to {}, which is not in {}", link.string(), value->version,
+                           action.releases.string()));
+  const std::string& current = running_version_.empty() ? value->version : running_version_;
+  const GenerationRecord* last = journal.last(service_.name);
+  std::string previous = last == nullptr            ? std::string{}
+                         : last->version != current ? last->version
+                                                    : last->previous;
+  if (!previous.empty() && fs::is_directory(action.releases / previous, error))
+    return say(Mark::good, "rollback",
+               fmt::format("would work: {} could be put back to {}, which ran before it", current,
+                           previous));
+  auto others = other_releases(action.releases, current);
+  if (others.empty())
+    return say(Mark::bad, "rollback",
+               fmt::format("{} holds no release but {}: keep the one before it there",
+                           action.releases.string(), current));
+  say(Mark::note, "rollback",
+      previous.empty()
+          ? fmt::format("what ran before {} is not known yet; in {}: {}", current,
+                        action.releases.string(), fmt::join(others, ", "))
+          : fmt::format("{} ran before {} and is gone from {}; there are: {}", previous, current,
+                        action.releases.string(), fmt::join(others, ", ")));
+}
+
+}  // namespace serin::agent

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/probe/process_probe.h"
+#include "agent/request/access_log.h"
+#include "agent/service/finder.h"
+#include "agent/service/moment.h"
+#include "agent/service/version_journal.h"
+#include "agent/service/version_source.h"
+#include "common/service_file.h"
+#include "schema/messages.h"
+
+namespace serin::agent {
+
+/// What the helper said about a service; absent: it did not answer, and why.
+struct HelperWord {
+  Result<HelperReply> inspect = fail("not asked");
+};
+
+/// One service as `serin-agent check` sees it: first() looks, second() about a second later looks
+/// again and writes what is seen, what is not and why, and whether a rollback would work now.
+/// Changes nothing on the host.
+class ServiceCheck {
+ public:
+  struct Line {
+    enum class Mark { good, note, bad } mark;
+    std::string topic, text;
+  };
+
+  ServiceCheck(ServiceFile service, std::string boot_id)
+      : service_(std::move(service)), boot_id_(std::move(boot_id)) {}
+
+  void first(const Moment& now);
+  std::vector<Line> second(const Moment& now, const VersionJournal& journal,
+                           const HelperWord& helper);
+  [[nodiscard]] const std::string& name() const { return service_.name; }
+
+ private:
+  using Mark = Line::Mark;
+  void say(Mark mark, std::string topic, std::string text) {
+    lines_.push_back({.mark = mark, .topic = std::move(topic), .text = std::move(text)});
+  }
+  void say_process(const Moment& now);
+  void say_version(const Moment& now, const HelperWord& helper);
+  void say_metrics();
+  void say_log(size_t index);
+  void say_business();
+  void say_rollback(const VersionJournal& journal, const HelperWord& helper);
+  void say_link(const ServiceFile::Rollback& action, const VersionJournal& journal);
+
+  ServiceFile service_;
+  std::string boot_id_;
+  std::string find_problem_;
+  std::optional<FoundProcess> process_;
+  std::optional<ProcessProbe> probe_;
+  std::optional<ProcessReading> reading_;
+  Moment first_;
+  std::string running_version_;
+  std::vector<Line> lines_;
+};
+
+}  // namespace serin::agent
