@@ -12,6 +12,8 @@ namespace {
 constexpr int64_t kSlackUs =
     1'000'000;  // start ticks and the helper's clock readings lie this far apart at most
 
+constexpr uint64_t kYoungUs = 400'000, kAgainMs = 40;  // between fork and exec, on a slow host
+
 bool is_last(const std::string& step) {
   return step == "verified" || step == "failed" || step == "refused";
 }
@@ -30,13 +32,18 @@ struct Announcer::Open {
   GenerationRecord record;
 };
 
-Announcer::Announcer(std::string service, VersionSource& source, VersionJournal& journal,
-                     HelperPort helper, Announce announce)
-    : service_(std::move(service)),
+Announcer::Announcer(uv_loop_t* loop, const HostClock& clock, std::string service,
+                     VersionSource& source, VersionJournal& journal, HelperPort helper,
+                     Announce announce)
+    : clock_(clock),
+      service_(std::move(service)),
       source_(source),
       journal_(journal),
       helper_(std::move(helper)),
-      announce_(std::move(announce)) {}
+      announce_(std::move(announce)),
+      again_(loop, [this] {
+        if (open_) ask_version();
+      }) {}
 
 Announcer::~Announcer() = default;
 
@@ -67,6 +74,8 @@ void Announcer::ask_version() {
     open_->record.version = std::move(running.version);
     return ask_cause();
   }
+  bool young = clock_.now().boot_us < open_->generation.start.boot_us + kYoungUs;
+  if (young && !running.forbidden && !source_.releases().empty()) return again_.start(kAgainMs);
   if ((running.forbidden || build_id_wanted) && helper_.call) {
     helper_.call({.verb = HelperVerb::inspect, .service = service_, .command = {}},
                  [this, weak = std::weak_ptr(open_)](Result<HelperReply> reply) {
@@ -129,6 +138,7 @@ void Announcer::take_cause(const Result<HelperReply>& reply) {
 
 void Announcer::finish() {
   if (!open_) return;
+  again_.stop();
   if (open_->record.version.empty()) take_link_version();
   if (open_->record.cause == Cause::external && helper_.acting && helper_.acting(service_))
     open_->record.cause = Cause::rollback;

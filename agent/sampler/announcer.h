@@ -9,6 +9,7 @@
 #include "agent/service/moment.h"
 #include "agent/service/version_journal.h"
 #include "agent/service/version_source.h"
+#include "common/loop.h"
 
 namespace serin::agent {
 
@@ -24,13 +25,15 @@ struct NewGeneration {
 /// §4): the kernel's word about executable or working directory, or the helper's where the agent
 /// may not look; else the link or file as of the process's start. The cause is external unless the
 /// helper's journal tells of a command whose target this is. The helper is asked on the loop; what
-/// it does not answer in its 2 s, or before the process ends, counts as no answer.
+/// it does not answer in its 2 s, or before the process ends, counts as no answer. A pid file may
+/// name a process that has not called exec yet: a young one is looked at again before the link is
+/// asked.
 class Announcer {
  public:
-  /// `first` is true for the generation that was announced before, by the agent before this one.
+  /// `repeated` is true for the generation that was announced before, by the agent before this one.
   using Announce = std::function<void(const GenerationRecord&, bool repeated)>;
-  Announcer(std::string service, VersionSource& source, VersionJournal& journal, HelperPort helper,
-            Announce announce);
+  Announcer(uv_loop_t* loop, const HostClock& clock, std::string service, VersionSource& source,
+            VersionJournal& journal, HelperPort helper, Announce announce);
   ~Announcer();
 
   void begin(NewGeneration generation);
@@ -49,6 +52,7 @@ class Announcer {
   void take_cause(const Result<HelperReply>& reply);
   void decide();
 
+  const HostClock& clock_;
   std::string service_;
   VersionSource& source_;
   VersionJournal& journal_;
@@ -56,6 +60,7 @@ class Announcer {
   Announce announce_;
   std::shared_ptr<Open> open_;  ///< late answers hold it weakly
   std::string doubt_;
+  UvTimer again_;
 };
 
 /// True when a helper's status says that its latest command led to the start of `version` at

@@ -44,7 +44,7 @@ ServiceWatch::ServiceWatch(ServiceFile service, Environment environment,
       logs_(std::move(logs)),
       source_(service_),
       announcer_(
-          service_.name, source_, env_.journal, env_.helper,
+          env_.loop, env_.clock, service_.name, source_, env_.journal, env_.helper,
           [this](const GenerationRecord& record, bool repeated) { announce(record, repeated); }),
       phases_(!logs_.empty()),
       flow_(
@@ -54,9 +54,7 @@ ServiceWatch::ServiceWatch(ServiceFile service, Environment environment,
   if (env_.names == nullptr) return;
   if (!source_.path().empty()) env_.names->add(source_.path(), [this] { source_.look(); });
   for (const auto& sign : finder_->signs())
-    env_.names->add(sign, [this] {
-      if (!running_) look();
-    });
+    env_.names->add(sign, [this] { running_ ? look_whether_replaced() : look(); });
 }
 
 ServiceWatch::~ServiceWatch() = default;
@@ -98,6 +96,18 @@ void ServiceWatch::look() {
   if (process && *process) found(**process, now);
 }
 
+/// A service that replaces itself writes its successor's pid while it still runs: from then on the
+/// successor is the service, and the old process's end was asked for.
+void ServiceWatch::look_whether_replaced() {
+  auto process = finder_->find(env_.clock.now());
+  if (!process || !*process || (*process)->already_ended) return;
+  const FoundProcess& known = running_->process;
+  if ((*process)->pid == known.pid && (*process)->start_ticks == known.start_ticks) return;
+  end_generation({}, End::replaced);
+  found(**process, env_.clock.now());
+  if (!running_) wait_for_start();
+}
+
 void ServiceWatch::found(const FoundProcess& process, const Moment& now) {
   if (process.already_ended) return found_ended(process, now);
   auto probe = ProcessProbe::open(process.pid, env_.probe);
@@ -116,7 +126,7 @@ void ServiceWatch::found_ended(const FoundProcess& process, const Moment& now) {
                     .gone = true});
   last = env_.journal.last(service_.name);
   bool known = last != nullptr && last->generation == generation;
-  send_died(generation, known ? last->version : std::string{}, {}, now);
+  send_died(generation, known ? last->version : std::string{}, {}, End::exited, now);
   ended_us_ = now.boot_us;
 }
 
@@ -156,6 +166,12 @@ void ServiceWatch::begin(const FoundProcess& process, ProcessProbe probe, const 
 
 void ServiceWatch::ended(ExitStatus status) {
   if (!running_) return;
+  end_generation(status, End::exited);
+  look();
+  if (!running_) wait_for_start();
+}
+
+void ServiceWatch::end_generation(ExitStatus status, End how) {
   Moment now = env_.clock.now();
   announcer_.finish();
   cut(now, std::nullopt);
@@ -166,9 +182,7 @@ void ServiceWatch::ended(ExitStatus status) {
   phases_.ended();
   span_ = timeline_.begin("", "", now.wall_us);
   ended_us_ = now.boot_us;
-  send_died(gone.generation, gone.version, status, now);
-  look();
-  if (!running_) wait_for_start();
+  send_died(gone.generation, gone.version, status, how, now);
 }
 
 void ServiceWatch::wait_for_start() {
@@ -217,7 +231,7 @@ void ServiceWatch::announce(const GenerationRecord& record, bool repeated) {
 }
 
 void ServiceWatch::send_died(const std::string& generation, const std::string& version,
-                             ExitStatus status, const Moment& at) {
+                             ExitStatus status, End how, const Moment& at) {
   Event died = event(EventKind::process_died, at);
   died.generation = generation;
   died.version = version;
@@ -226,8 +240,8 @@ void ServiceWatch::send_died(const std::string& generation, const std::string& v
   // Asked for: by the helper, or, as the next start would take another version, by whoever switched
   // to that.
   bool acting = env_.helper.acting && env_.helper.acting(service_.name);
-  died.expected =
-      acting || (!died.selected.empty() && !version.empty() && died.selected != version);
+  died.expected = how == End::replaced || acting ||
+                  (!died.selected.empty() && !version.empty() && died.selected != version);
   log::info("{}: {} ended{}", service_.name, generation, died.expected ? ", as asked for" : "");
   env_.uplink.send(std::move(died), at.boot_us);
 }

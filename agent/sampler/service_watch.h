@@ -70,14 +70,17 @@ class ServiceWatch {
   ServiceWatch(ServiceFile service, Environment environment, std::unique_ptr<ServiceFinder> finder,
                std::vector<AccessLog> logs);
   // Starts and ends.
+  enum class End { exited, replaced };
   void look();
+  void look_whether_replaced();
   void found(const FoundProcess& process, const Moment& now);
   void found_ended(const FoundProcess& process, const Moment& now);
   void begin(const FoundProcess& process, ProcessProbe probe, const Moment& now);
   void ended(ExitStatus status);
+  void end_generation(ExitStatus status, End how);
   void announce(const GenerationRecord& record, bool repeated);
   void send_died(const std::string& generation, const std::string& version, ExitStatus status,
-                 const Moment& at);
+                 End how, const Moment& at);
   void wait_for_start();
   [[nodiscard]] Event event(EventKind kind, const Moment& now) const;
   [[nodiscard]] std::string generation_of(const FoundProcess& process) const;

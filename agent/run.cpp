@@ -1,0 +1,127 @@
+#include <uv.h>
+
+#include <optional>
+
+#include "agent/program.h"
+#include "agent/rollback/client.h"
+#include "agent/sampler/sampler.h"
+#include "agent/uplink/uplink.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/service_file.h"
+
+namespace serin::agent {
+namespace {
+
+constexpr unsigned kFarewellMs = 2000;  // what a service manager waits for without a thought
+
+std::vector<ServiceFile> load_services(const std::filesystem::path& folder) {
+  std::vector<ServiceFile> services;
+  for (auto& [file, service] : load_service_folder(folder)) {
+    if (service) {
+      services.push_back(std::move(*service));
+    } else {
+      log::error("{}: left out: {}", file.string(), service.error().message);
+    }
+  }
+  if (services.empty())
+    log::warning("{}: no service to watch; only the host itself is reported", folder.string());
+  return services;
+}
+
+std::vector<std::string> names_of(const std::vector<ServiceFile>& services) {
+  std::vector<std::string> names;
+  for (const auto& service : services) names.push_back(service.name);
+  return names;
+}
+
+/// The parts in the order of their making; each uses only earlier ones, but for the handlers, which
+/// run on the loop when all are there.
+class Agent {
+ public:
+  Agent(const AgentConfig& config, std::string boot_id)
+      : config_(config), boot_id_(std::move(boot_id)) {}
+
+  Result<void> start(std::vector<ServiceFile> services) {
+    auto names = names_of(services);
+    auto uplink = Uplink::start(
+        loop_.get(),
+        {.urls = config_.nats_urls,
+         .credentials = config_.credentials,
+         .host = config_.host,
+         .boot_id = boot_id_,
+         .agent_start_us = clock_.now().boot_us,
+         .services = names},
+        {.on_command =
+             [this](const std::string& service, Bytes command) {
+               if (relay_) relay_->deliver(service, std::move(command));
+             },
+         .on_attention =
+             [this](const std::string& service, uint32_t interval_ms, uint32_t lasting_seconds) {
+               if (sampler_) sampler_->attention(service, interval_ms, lasting_seconds);
+             }});
+    if (!uplink) return std::unexpected(uplink.error());
+    uplink_ = std::move(*uplink);
+    relay_.emplace(loop_.get(), helper_, names, config_.host,
+                   [this](Event step) { uplink_->send(std::move(step), clock_.now().boot_us); });
+    HelperPort port{
+        .call = [this](const HelperRequest& request,
+                       HelperPort::Answer answer) { helper_.call(request, std::move(answer)); },
+        .acting = [this](const std::string& service) { return relay_->acting(service); }};
+    sampler_.emplace(Sampler::Options{.loop = loop_.get(),
+                                      .clock = &clock_,
+                                      .boot_id = boot_id_,
+                                      .helper = std::move(port),
+                                      .state_dir = config_.state_dir},
+                     *uplink_);
+    for (auto& service : services) {
+      std::string name = service.name;
+      if (auto added = sampler_->add(std::move(service)); !added)
+        log::error("{}: left out: {}", name, added.error().message);
+    }
+    sampler_->start();
+    return {};
+  }
+
+  void run() { loop_.run(); }
+
+ private:
+  void stop() {
+    if (std::exchange(stopping_, true)) return;
+    sampler_->farewell();
+    uplink_->close(kFarewellMs, [this] { loop_.stop(); });
+  }
+
+  const AgentConfig& config_;
+  std::string boot_id_;
+  HostClock clock_;
+  UvLoop loop_;
+  HelperClient helper_{loop_.get(), config_.helper_socket};
+  std::unique_ptr<Uplink> uplink_;
+  std::optional<CommandRelay> relay_;
+  std::optional<Sampler> sampler_;
+  bool stopping_ = false;
+  UvSignal terminate_{loop_.get(), SIGTERM, [this](int) { stop(); }};
+  UvSignal interrupt_{loop_.get(), SIGINT, [this](int) { stop(); }};
+};
+
+}  // namespace
+
+Result<void> run_agent(const Places& places) {
+  auto config = load_agent_config(places.config);
+  if (!config) return std::unexpected(config.error());
+  auto boot_id = read_boot_id();
+  if (!boot_id) return std::unexpected(boot_id.error());
+  std::error_code error;
+  std::filesystem::create_directories(config->state_dir, error);
+  if (error)
+    return fail(config->state_dir.string() + ": " + error.message() +
+                "; [agent] state_dir must be writable");
+  Agent agent(*config, std::move(*boot_id));
+  if (auto started = agent.start(load_services(places.services)); !started) return started;
+  log::info("serin-agent {} watches as {}", SERIN_VERSION, config->host);
+  agent.run();
+  return {};
+}
+
+}  // namespace serin::agent
