@@ -5,6 +5,7 @@
 
 #include "aggregator/core/judge/alpha_budget.h"
 #include "aggregator/core/judge/count_family.h"
+#include "aggregator/core/judge/latency_family.h"
 #include "aggregator/core/judge/metric.h"
 
 namespace serin::judge {
@@ -57,6 +58,7 @@ struct Battery::State {
   template <class F>
   void each_active(const F& f) const;
   [[nodiscard]] const Gathering* headline() const;
+  [[nodiscard]] Finding finding_of(const Gathering& g, const Metric& metric) const;
   template <class Against>
   [[nodiscard]] PassAnswer pass(const Against& against) const;
 };
@@ -115,13 +117,13 @@ void Battery::State::step(Gathering& g, const StepView& view, double at_seconds)
   }
   for (const auto& metric : g.metrics) {
     metric->step(view, g.rows);
-    if (!fired && metric->fired() && at_seconds >= g.may_fire_from) fired = metric->finding();
+    if (!fired && metric->fired() && at_seconds >= g.may_fire_from) fired = finding_of(g, *metric);
   }
 }
 
 template <class F>
 void Battery::State::each_active(const F& f) const {
-  if (pool && pool->active) f(*pool);
+  if (pool) f(*pool);
   for (const Gathering& g : hosts) {
     if (g.active) f(g);
   }
@@ -129,11 +131,18 @@ void Battery::State::each_active(const F& f) const {
 
 // Whose traffic answers "what would have been seen": the pool, or the only host.
 const Gathering* Battery::State::headline() const {
-  if (pool && pool->active) return &*pool;
+  if (pool) return &*pool;
   for (const Gathering& g : hosts) {
     if (g.active) return &g;
   }
   return nullptr;
+}
+
+// A host that is alone is the pool, for whoever reads.
+Finding Battery::State::finding_of(const Gathering& g, const Metric& metric) const {
+  Finding finding = metric.finding();
+  if (!pool && &g == headline()) finding.host.reset();
+  return finding;
 }
 
 template <class Against>
@@ -157,9 +166,20 @@ Battery::Battery(const Options& options, std::vector<HostHistory> history)
   state_->options = options;
   Present present{};
   present[static_cast<size_t>(Share::errors)] = true;
+  if (LatencyFamily::present(history)) {
+    for (const Share s :
+         {Share::latency_p50, Share::latency_p90, Share::latency_p99, Share::latency_p999}) {
+      present[static_cast<size_t>(s)] = true;
+    }
+  }
   const auto alpha = alpha_budget(options, present);
   state_->families.push_back(
       std::make_unique<ErrorFamily>(options, alpha[static_cast<size_t>(Share::errors)], history));
+  if (LatencyFamily::present(history)) {
+    for (auto& family : LatencyFamily::make(options, alpha, history)) {
+      state_->families.push_back(std::move(family));
+    }
+  }
 }
 
 Battery::~Battery() = default;
@@ -222,7 +242,7 @@ const Finding* Battery::fired() const {
 std::vector<Finding> Battery::findings() const {
   std::vector<Finding> out;
   state_->each_active([&](const Gathering& g) {
-    for (const auto& metric : g.metrics) out.push_back(metric->finding());
+    for (const auto& metric : g.metrics) out.push_back(state_->finding_of(g, *metric));
   });
   return out;
 }

@@ -36,11 +36,12 @@ struct HostHistory {
   struct Block {
     int32_t index = 0;  ///< ascending; missing blocks are left out
     uint64_t requests = 0, errors = 0;
+    const ExpHistogram* latency = nullptr;  ///< read by the constructor only; may be null
   };
   std::vector<Block> blocks{};
 };
 
-/// JUDGE §7 shares; all in units of probability per deploy.
+/// Margins, and what it takes to decide. Defaults suit a service nobody has tuned.
 struct Options {
   double false_rollback_probability = 0.01;
   double inflation = 1.0;           ///< factor on every alpha but the restarts' (calibration)
@@ -52,21 +53,28 @@ struct Options {
   double warmup_factor_errors =
       4;  ///< the fading default margin: log(factor) * exp(-age / tau); 1 = none
   double warmup_tau_errors_seconds = 15;
+  /// Practical margins: slower by this share is not worth a rollback. p99.9 takes p99's.
+  double latency_p50 = 0.05, latency_p90 = 0.05, latency_p99 = 0.05;
+  double must_see_latency_ratio = 2;  ///< of p90
+  double warmup_factor_latency = 4, warmup_tau_latency_seconds = 20;
 };
 
 /// One e-process battery's standing: a metric, for the pool (host absent) or one canary host.
 struct Finding {
-  std::string metric;            ///< "errors" …
-  std::optional<uint32_t> host;  ///< absent: the pool
-  std::string process;           ///< the process nearest to its threshold: RE, BND, SRS, SRF …
+  std::string metric;  ///< "errors", "latency_p99" …
+  /// latency_*: what is compared is the share of requests slower than this
+  std::optional<double> edge_seconds{};
+  std::optional<uint32_t> host{};          ///< absent: the pool, or the only canary host
+  std::string process;                     ///< nearest to its threshold: RE, BND, SRS, SRF …
   double log_evidence = 0, threshold = 0;  ///< of that process
   bool fired = false;
-  std::optional<double> canary, baseline;                 ///< rates over the watch
-  std::optional<double> effect, effect_low, effect_high;  ///< ratio, 95 % confidence sequence
-  std::optional<double>
-      visible_effect;  ///< smallest ratio that would have been seen by now (expected evidence)
-  std::optional<double>
-      seconds_to_must_see;       ///< until must_see would be seen at this traffic; 0 = already
+  std::optional<double> canary{}, baseline{};  ///< rates over the watch
+  /// Ratio (of rates, or of latencies) with its 95 % confidence sequence.
+  std::optional<double> effect{}, effect_low{}, effect_high{};
+  /// Smallest ratio that would have been seen by now, by expected evidence.
+  std::optional<double> visible_effect{};
+  /// Until what must be seen would be seen at this traffic; 0 = already.
+  std::optional<double> seconds_to_must_see{};
   double spread = 0;             ///< sd of the null in log odds
   bool history_assumed = false;  ///< too little past: priors rule
 };

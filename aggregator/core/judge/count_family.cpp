@@ -91,6 +91,11 @@ CountFamily::Reading ErrorFamily::read(const HostStep& step) const {
           .bad = static_cast<double>(std::min(step.errors, step.requests))};
 }
 
+// Errors are rare, so that a ratio of odds is a ratio of rates.
+std::optional<double> ErrorFamily::shown(double log_odds) const {
+  return std::exp(log_odds);
+}
+
 double ErrorFamily::fade(double age_seconds) const {
   return fade_amplitude_ * std::exp(-std::max(age_seconds, 0.0) / fade_tau_);
 }

@@ -19,9 +19,10 @@ struct CountSettings {
   SpreadPrior prior;
   double least_share = 0;  ///< bad shares up to this are nobody's problem
   double seconds_per_step = 1;
-  double early_limit = 0;  ///< log odds that an early pass must exclude
+  double early_limit = 0;  ///< log odds that an early pass must exclude; 0 = it does not ask
   std::string early_limit_text;
-  Effect must_see;
+  Effect must_see;  ///< at the window's end; no effect = it does not ask
+  std::optional<double> edge_seconds;
   std::string must_see_text;
   std::array<Effect, Foresight::kEffects> effects;
 };
@@ -47,6 +48,8 @@ class CountFamily : public Family {
   [[nodiscard]] double shift() const { return shift_; }
   [[nodiscard]] const CountSettings& settings() const { return settings_; }
   [[nodiscard]] const Spread& spread() const { return spread_; }
+  /// A log odds ratio as people see it; absent where it has no such form.
+  [[nodiscard]] virtual std::optional<double> shown(double log_odds) const = 0;
 
  protected:
   struct Reading {
@@ -67,6 +70,7 @@ class CountFamily : public Family {
 class ErrorFamily final : public CountFamily {
  public:
   ErrorFamily(const Options& options, double alpha, std::span<const HostHistory> history);
+  [[nodiscard]] std::optional<double> shown(double log_odds) const override;
 
  private:
   [[nodiscard]] Reading read(const HostStep& step) const override;

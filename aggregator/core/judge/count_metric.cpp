@@ -16,11 +16,6 @@ CountOptions options_of(const CountFamily& family, const Scope& scope, size_t ba
           .seconds_per_step = family.settings().seconds_per_step};
 }
 
-std::optional<double> ratio(std::optional<double> log_odds) {
-  if (!log_odds) return std::nullopt;
-  return std::exp(*log_odds);
-}
-
 }  // namespace
 
 CountMetric::CountMetric(const CountFamily& family, const Scope& scope, size_t baseline_hosts,
@@ -70,6 +65,7 @@ void CountMetric::step(const StepView& view, std::span<const size_t> rows) {
 Finding CountMetric::finding() const {
   Finding f;
   f.metric = family_.settings().metric;
+  f.edge_seconds = family_.settings().edge_seconds;
   f.host = host_;
   f.process = name(detector_.process());
   f.log_evidence = detector_.log_evidence();
@@ -77,14 +73,22 @@ Finding CountMetric::finding() const {
   f.fired = detector_.fired();
   if (total_.canary > 0) f.canary = total_.canary_bad / total_.canary;
   if (total_.baseline > 0) f.baseline = total_.baseline_bad / total_.baseline;
-  f.effect = ratio(interval_.estimate());
-  f.effect_low = ratio(interval_.low());
-  f.effect_high = ratio(interval_.high());
+  const auto shown = [this](std::optional<double> log_odds) {
+    return log_odds ? family_.shown(*log_odds) : std::nullopt;
+  };
+  f.effect = shown(interval_.estimate());
+  f.effect_low = shown(interval_.low());
+  f.effect_high = shown(interval_.high());
   f.visible_effect = foresight_.visible_effect();
-  f.seconds_to_must_see = foresight_.seconds_to_must_see();
+  if (asks_at_end()) f.seconds_to_must_see = foresight_.seconds_to_must_see();
   f.spread = plan_.options.null.s;
   f.history_assumed = family_.spread().assumed();
   return f;
+}
+
+bool CountMetric::asks_at_end() const {
+  const Effect& must_see = family_.settings().must_see;
+  return must_see.log_odds > 0 || must_see.added_share > 0;
 }
 
 std::optional<std::string> CountMetric::half_way() const {
@@ -103,6 +107,7 @@ std::optional<std::string> CountMetric::half_way() const {
 std::optional<std::string> CountMetric::against_early_pass() const {
   if (auto half = half_way()) return half;
   const auto& s = family_.settings();
+  if (s.early_limit <= 0) return std::nullopt;
   if (!early_.possible()) {
     return fmt::format(
         "{}: hosts differ too much by nature to show {} with so few canary hosts; "
@@ -118,7 +123,7 @@ std::optional<std::string> CountMetric::against_early_pass() const {
 
 std::optional<std::string> CountMetric::against_pass_at_end() const {
   if (auto half = half_way()) return half;
-  if (foresight_.must_see_visible()) return std::nullopt;
+  if (!asks_at_end() || foresight_.must_see_visible()) return std::nullopt;
   const auto& s = family_.settings();
   if (total_.canary <= 0) return fmt::format("{}: no requests on the canary hosts", s.metric);
   const auto left = foresight_.seconds_to_must_see();

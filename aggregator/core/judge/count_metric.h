@@ -19,6 +19,8 @@ class CountMetric final : public Metric {
   [[nodiscard]] std::optional<std::string> against_pass_at_end() const override;
 
  private:
+  [[nodiscard]] bool asks_at_end() const;
+
   const CountFamily& family_;
   std::optional<uint32_t> host_;
   CountPlan plan_;

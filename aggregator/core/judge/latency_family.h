@@ -1,0 +1,62 @@
+#pragma once
+
+#include <array>
+
+#include "aggregator/core/judge/alpha_budget.h"
+#include "aggregator/core/judge/count_family.h"
+
+// Latency as four counts: requests slower than the baseline's usual p50, p90, p99 and p99.9. Edges
+// are buckets of the pooled history, fixed before the watch. Everything that is said in latency
+// (margins, warm-up, effects) is turned into log odds by shifting that histogram.
+
+namespace serin::judge {
+
+/// The usual latencies: all hosts of the old version, before the deploy.
+class LatencyShape {
+ public:
+  explicit LatencyShape(const ExpHistogram& usual);
+
+  /// Share of requests slower than exp(log_seconds), linear in between.
+  [[nodiscard]] double slower(double log_seconds) const;
+  /// Bucket whose upper bound leaves nearest to `share` above it, on a log scale; absent where
+  /// fewer than five requests would be left.
+  [[nodiscard]] std::optional<int32_t> edge(double share) const;
+  /// Log odds that the share above `bucket` gains when all requests take exp(shift) times as long.
+  [[nodiscard]] double log_odds_of_shift(int32_t bucket, double shift) const;
+  /// The shift that gives this gain; absent beyond what the histogram can tell.
+  [[nodiscard]] std::optional<double> shift_of_log_odds(int32_t bucket, double log_odds) const;
+
+ private:
+  int32_t offset_ = 0;
+  double total_ = 0;
+  std::vector<double> above_;  // share of requests above bucket offset_ + i
+};
+
+/// Requests slower than one edge.
+class LatencyFamily final : public CountFamily {
+ public:
+  /// One family per distinct edge, those of `shares` that the history has; empty without latencies
+  /// in the past.
+  static std::vector<std::unique_ptr<Family>> make(const Options& options,
+                                                   const std::array<double, kShares>& alpha,
+                                                   std::span<const HostHistory> history);
+  /// Whether the history holds enough latencies for edges.
+  static bool present(std::span<const HostHistory> history);
+
+  [[nodiscard]] std::optional<double> shown(double log_odds) const override;
+
+ private:
+  struct Quantile;
+  LatencyFamily(CountSettings settings, std::span<const HostBlocks> history,
+                std::shared_ptr<const LatencyShape> shape, int32_t edge, const Options& options);
+
+  [[nodiscard]] Reading read(const HostStep& step) const override;
+  [[nodiscard]] double fade(double age_seconds) const override;
+
+  static constexpr size_t kFadeSeconds = 200;
+  std::shared_ptr<const LatencyShape> shape_;
+  int32_t edge_;
+  std::array<double, kFadeSeconds + 1> fade_;  // by age in whole seconds
+};
+
+}  // namespace serin::judge
