@@ -17,11 +17,33 @@ uint64_t binomial(Rng& rng, uint64_t n, double p) {
   return std::binomial_distribution<uint64_t>(n, std::min(p, 0.95))(rng);
 }
 
-Fleet::Fleet(const World& world, uint64_t seed) : world_(world), rng_(seed) {
+Fleet::Fleet(const World& world, uint64_t seed) : world_(world), rng_(seed), now_(world.hosts) {
   for (uint32_t h = 0; h < world.hosts; ++h) {
     level_.push_back(world.host_sd * normal(rng_));
     noise_.push_back(world.noise_sd * normal(rng_));
     restart_.push_back(h < world.canaries ? world.restart_sd * normal(rng_) : 0);
+    if (!world.latency) continue;
+    latency_level_.push_back(world.latency_host_sd * normal(rng_));
+    latency_noise_.push_back(world.latency_noise_sd * normal(rng_));
+    latency_restart_.push_back(h < world.canaries ? world.latency_restart_sd * normal(rng_) : 0);
+  }
+}
+
+void Fleet::move_latency(uint32_t host, double dt) {
+  const double keep = std::exp(-dt / world_.noise_tau_seconds);
+  latency_noise_[host] = keep * latency_noise_[host] +
+                         world_.latency_noise_sd * std::sqrt(1 - keep * keep) * normal(rng_);
+}
+
+void Fleet::draw_latency(ExpHistogram& into, uint64_t requests, double level, bool slow_mode) {
+  std::normal_distribution<double> z;
+  std::uniform_real_distribution<double> part;
+  for (uint64_t i = 0; i < requests; ++i) {
+    const bool heavy = part(rng_) < .03;
+    double seconds =
+        std::exp(level + (heavy ? std::log(.15) + .9 * z(rng_) : std::log(.05) + .5 * z(rng_)));
+    if (slow_mode && part(rng_) < world_.slow_share) seconds += world_.slow_seconds;
+    into.record(seconds);
   }
 }
 
@@ -43,6 +65,10 @@ std::vector<HostHistory> Fleet::history() {
       const uint64_t n = poisson(rng_, 10 * world_.rate * swing);
       const uint64_t x = binomial(rng_, n, share(h, 10) * (incident ? 10 : 1));
       out[h].blocks.push_back({.index = b, .requests = n, .errors = x});
+      if (!world_.latency) continue;
+      move_latency(h, 10);
+      draw_latency(past_.emplace_back(), n, latency_level_[h] + latency_noise_[h], false);
+      out[h].blocks.back().latency = &past_.back();
     }
   }
   return out;
@@ -63,6 +89,14 @@ void Fleet::next() {
     if (h < world_.canaries) p *= std::exp(restart_[h]) * world_.effect(from);
     step.errors = binomial(rng_, step.requests, p);
     step.age_seconds = h < world_.canaries ? from : 1e6;
+    if (world_.latency) {
+      move_latency(h, dt);
+      double level = latency_level_[h] + latency_noise_[h] + (incident ? std::log(1.5) : 0);
+      if (h < world_.canaries) level += latency_restart_[h] + std::log(world_.slower(from));
+      now_[h].clear();
+      draw_latency(now_[h], step.requests, level, h < world_.canaries);
+      step.latency = &now_[h];
+    }
     (h < world_.canaries ? canary : baseline).push_back(step);
   }
 }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <random>
 #include <vector>
@@ -32,6 +33,13 @@ struct World {
   int history_blocks = 60;                   ///< 10 s blocks before the deploy
   int incident_from = -1, incident_to = -1;  ///< in the watch, seconds: errors x10 on all hosts
   int past_incident_from = -1, past_incident_to = -1;  ///< the same in the history, blocks
+  bool latency = false;  ///< requests have latencies: 50 ms in the middle, with a heavy tail
+  double latency_host_sd = 0, latency_noise_sd = 0, latency_restart_sd = 0;  ///< log scale
+  /// Factor on a canary's latencies, by second of the watch; in an incident all are 1.5 times as
+  /// slow.
+  std::function<double(double seconds)> slower = [](double) { return 1.0; };
+  double slow_share = 0,
+         slow_seconds = 0;  ///< this share of a canary's requests takes so much longer
   /// Factor on a canary's error share, by second of the watch.
   std::function<double(double seconds)> effect = [](double) { return 1.0; };
 };
@@ -50,11 +58,16 @@ class Fleet {
 
  private:
   double share(uint32_t host, double dt);
+  void move_latency(uint32_t host, double dt);
+  void draw_latency(ExpHistogram& into, uint64_t requests, double level, bool slow_mode);
 
   World world_;
   Rng rng_;
   double at_ = 0;
   std::vector<double> level_, noise_, restart_;
+  std::vector<double> latency_level_, latency_noise_, latency_restart_;
+  std::vector<ExpHistogram> now_;  // by host
+  std::deque<ExpHistogram> past_;  // the history points here
 };
 
 /// Seconds until a battery fires on this world; infinity: not within `seconds`.

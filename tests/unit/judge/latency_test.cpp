@@ -1,0 +1,179 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "aggregator/core/judge/latency_family.h"
+#include "world.h"
+
+namespace serin::judge {
+namespace {
+
+using test::Fleet;
+using test::World;
+
+ExpHistogram usual_latencies() {
+  World world{.hosts = 1, .canaries = 0, .rate = 2000, .latency = true};
+  world.history_blocks = 10;
+  Fleet fleet(world, 1);
+  ExpHistogram all;
+  const auto history = fleet.history();
+  for (const auto& b : history[0].blocks) all.merge(*b.latency);
+  return all;
+}
+
+TEST(LatencyShape, ReadsSharesOffTheHistogram) {
+  const ExpHistogram usual = usual_latencies();
+  const LatencyShape shape(usual);
+  EXPECT_EQ(shape.slower(std::log(1e-6)), 1);
+  EXPECT_EQ(shape.slower(std::log(1e5)), 0);
+  EXPECT_NEAR(shape.slower(std::log(.05)), .51, .03);
+  for (const double share : {.5, .1, .01, .001}) {
+    const auto edge = shape.edge(share);
+    ASSERT_TRUE(edge);
+    const double above = shape.slower(std::log(ExpHistogram::upper_bound(*edge)));
+    EXPECT_NEAR(std::log(above / share), 0, .15) << share;
+    EXPECT_EQ(shape.log_odds_of_shift(*edge, 0), 0);
+    for (const double factor : {1.05, 1.5, 3.0}) {
+      const double gain = shape.log_odds_of_shift(*edge, std::log(factor));
+      EXPECT_GT(gain, 0);
+      const auto back = shape.shift_of_log_odds(*edge, gain);
+      if (gain < CountPlan::kTop) {
+        ASSERT_TRUE(back);
+        EXPECT_NEAR(*back, std::log(factor), 1e-6);
+      }
+    }
+    EXPECT_FALSE(shape.shift_of_log_odds(*edge, 1e6));
+  }
+  EXPECT_FALSE(LatencyShape(ExpHistogram()).edge(.5));
+  EXPECT_EQ(LatencyShape(ExpHistogram()).slower(0), 0);
+}
+
+/// Hosts that differ as real ones do: 5 % in latency, 3 % of noise, 2 % from restart to restart.
+World uneven(uint32_t hosts, double rate) {
+  return {.hosts = hosts,
+          .rate = rate,
+          .host_sd = .2,
+          .noise_sd = .2,
+          .restart_sd = .1,
+          .history_blocks = 30,
+          .latency = true,
+          .latency_host_sd = .05,
+          .latency_noise_sd = .03,
+          .latency_restart_sd = .02};
+}
+
+double warms_up(double seconds) {
+  return std::exp(.5 * std::exp(-seconds / 20));
+}
+
+std::string metric_that_fires(const World& world, uint64_t seed, double seconds,
+                              double* at = nullptr) {
+  Fleet fleet(world, seed);
+  Battery battery({}, fleet.history());
+  battery.join(0, 0);
+  while (fleet.at() < seconds && !battery.fired()) {
+    fleet.next();
+    battery.step(fleet.at(), fleet.canary, fleet.baseline);
+  }
+  if (at) *at = fleet.at();
+  return battery.fired() ? battery.fired()->metric : "";
+}
+
+TEST(Latency, HostsOfTheirOwnSpeedThatWarmUpAreNotRolledBack) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    World world = uneven(seed % 2 ? 6 : 20, 40);
+    world.slower = warms_up;
+    if (seed % 4 == 0) {
+      world.incident_from = 60;
+      world.incident_to = 100;
+    }
+    EXPECT_EQ(metric_that_fires(world, seed, 150), "") << seed;
+  }
+}
+
+TEST(Latency, TwiceAsSlowIsFoundOnceTheWarmUpMarginLetsIt) {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    World world = uneven(8, 50);
+    world.slower = [](double) { return 2.0; };
+    double at = 0;
+    EXPECT_EQ(metric_that_fires(world, seed, 120, &at).substr(0, 8), "latency_") << seed;
+    EXPECT_LE(at, 60) << seed;
+  }
+}
+
+TEST(Latency, ASlowModeIsFoundInTheTail) {
+  int tail = 0;
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    World world = uneven(10, 50);
+    world.slow_share = .03;
+    world.slow_seconds = 2;
+    const std::string metric = metric_that_fires(world, seed, 150);
+    tail += metric == "latency_p99" || metric == "latency_p999";
+  }
+  EXPECT_GE(tail, 9);
+}
+
+TEST(Latency, AFindingSpeaksInLatency) {
+  World world = uneven(20, 100);
+  world.slower = [](double) { return 1.6; };
+  Fleet fleet(world, 3);
+  Battery battery({}, fleet.history());
+  battery.join(0, 0);
+  while (fleet.at() < 120) {
+    fleet.next();
+    battery.step(fleet.at(), fleet.canary, fleet.baseline);
+  }
+  const auto findings = battery.findings();
+  const auto p90 = std::find_if(findings.begin(), findings.end(),
+                                [](const Finding& f) { return f.metric == "latency_p90"; });
+  ASSERT_NE(p90, findings.end());
+  ASSERT_TRUE(p90->effect && p90->effect_low && p90->effect_high && p90->edge_seconds);
+  EXPECT_NEAR(*p90->effect, 1.6, .15);
+  EXPECT_LT(*p90->effect_low, *p90->effect);
+  EXPECT_GT(*p90->effect_high, *p90->effect);
+  EXPECT_GT(*p90->canary, *p90->baseline);
+  EXPECT_NEAR(*p90->edge_seconds, .1, .03);
+  EXPECT_TRUE(p90->fired);
+  EXPECT_TRUE(p90->visible_effect);
+  EXPECT_EQ(p90->seconds_to_must_see, 0);  // twice the latency
+}
+
+TEST(Latency, WithoutLatenciesInThePastErrorsKeepAllOfTheAlpha) {
+  const auto threshold = [](bool latency) {
+    World world = uneven(6, 40);
+    world.latency = latency;
+    Fleet fleet(world, 1);
+    Battery battery({}, fleet.history());
+    battery.join(0, 0);
+    fleet.next();
+    battery.step(fleet.at(), fleet.canary, fleet.baseline);
+    const auto findings = battery.findings();
+    EXPECT_EQ(findings.size(), latency ? 5u : 1u);
+    return findings.front().threshold;
+  };
+  EXPECT_NEAR(threshold(true) - threshold(false), std::log(.46 / .30), 1e-9);
+}
+
+TEST(Latency, EqualEdgesAreOneStream) {
+  std::vector<HostHistory> history(6);
+  ExpHistogram same;
+  same.record(.05, 1000);
+  ExpHistogram two = same;
+  two.record(.2, 100);
+  for (uint32_t h = 0; h < 6; ++h) {
+    history[h].host = h;
+    for (int b = 0; b < 40; ++b)
+      history[h].blocks.push_back({.index = b, .requests = 1100, .latency = &two});
+  }
+  Present present{};
+  present.fill(true);
+  const auto alpha = alpha_budget({}, present);
+  const auto families = LatencyFamily::make({}, alpha, history);
+  ASSERT_EQ(families.size(),
+            1u);  // one value holds most requests, one the rest: a single edge between them
+  EXPECT_NEAR(families[0]->alpha(), 4 * alpha[static_cast<size_t>(Share::latency_p50)], 1e-12);
+}
+
+}  // namespace
+}  // namespace serin::judge
