@@ -15,7 +15,7 @@
 namespace serin::helper {
 namespace {
 
-constexpr int64_t kLaunchAgainUs = 5 * kSecondUs;  // an action that died is started again no sooner
+constexpr int64_t kLaunchAgainUs = 2 * kSecondUs;  // an action that died is started again no sooner
 
 HelperReply refused(Refusal refusal, std::string_view text) {
   return {.answer = HelperAnswer::refused, .refusal = refusal, .text = std::string(text)};

@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -15,12 +17,16 @@ namespace {
 
 using namespace serin;
 
+std::string trusted_key_id;
+
 /// A ring with one key, whose private half is known to nobody.
 const KeyRing& ring() {
   static const KeyRing keys = [] {
     std::string folder = (std::filesystem::temp_directory_path() / "serin-fuzz-XXXXXX").native();
     if (::mkdtemp(folder.data()) == nullptr) std::abort();
-    std::ofstream(folder + "/a.pub") << SigningKey::generate()->public_pem();
+    const auto key = SigningKey::generate();
+    trusted_key_id = key->key_id();
+    std::ofstream(folder + "/a.pub") << key->public_pem();
     auto loaded = KeyRing::load(folder);
     std::filesystem::remove_all(folder);
     if (loaded.size() != 1) std::abort();
@@ -48,12 +54,25 @@ void knock(std::span<const uint8_t> packet) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
+  constexpr size_t kRoomForEnvelopes = 256;
   const std::span<const uint8_t> rest(data + 1, size - 1);
-  if (data[0] % 2 == 0) {
+  const auto execute = [](Bytes command) {
+    knock(wire::encode(
+        HelperRequest{.verb = HelperVerb::execute, .service = {}, .command = std::move(command)}));
+  };
+  static_cast<void>(ring());
+  if (data[0] % 3 == 0) {
     knock(rest);
-  } else if (rest.size() < wire::kMaxCommandBytes - 128) {
-    knock(wire::encode(HelperRequest{
-        .verb = HelperVerb::execute, .service = {}, .command = Bytes(rest.begin(), rest.end())}));
+  } else if (rest.size() + kRoomForEnvelopes > wire::kMaxCommandBytes) {
+    return 0;
+  } else if (data[0] % 3 == 1) {
+    execute(Bytes(rest.begin(), rest.end()));
+  } else {
+    const auto signature = rest.first(std::min<size_t>(rest.size(), 64));
+    const auto payload = rest.subspan(signature.size());
+    execute(wire::encode(SignedCommand{.key_id = trusted_key_id,
+                                       .payload = Bytes(payload.begin(), payload.end()),
+                                       .signature = Bytes(signature.begin(), signature.end())}));
   }
   return 0;
 }
