@@ -139,6 +139,7 @@ void Announcer::take_cause(const Result<HelperReply>& reply) {
 void Announcer::finish() {
   if (!open_) return;
   again_.stop();
+  open_->generation.gone = true;  // there is no time left to look at what it was made of
   if (open_->record.version.empty()) take_link_version();
   if (open_->record.cause == Cause::external && helper_.acting && helper_.acting(service_))
     open_->record.cause = Cause::rollback;

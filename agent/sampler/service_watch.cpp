@@ -70,9 +70,11 @@ void ServiceWatch::start() {
   if (const GenerationRecord* last = env_.journal.last(service_.name))
     span_ = timeline_.begin(last->generation, last->version, last->start_us);
   look();
-  if (running_) return;
-  span_ = timeline_.begin("", "", now.wall_us);
-  wait_for_start();
+  if (!running_) {
+    span_ = timeline_.begin("", "", now.wall_us);
+    wait_for_start();
+  }
+  poll_logs(now);  // from here on every line is ours
 }
 
 /// After a restart of the agent the logs hold what came in while it was away: the first interval

@@ -16,8 +16,9 @@ std::optional<VersionHistory::Found> VersionHistory::as_of(int64_t start_us) con
   const VersionValue* before = nullptr;
   for (const auto& value : values_) {
     bool changed = before == nullptr || before->version != value.version;
-    ambiguous = ambiguous || (changed && std::abs(value.since_us - start_us) < kAmbiguousUs);
-    if (value.since_us <= start_us) best = &value;
+    bool close = std::abs(value.since_us - start_us) < kAmbiguousUs;
+    ambiguous = ambiguous || (changed && close);
+    if (value.since_us <= start_us || (best == nullptr && close)) best = &value;
     before = &value;
   }
   if (best == nullptr) return std::nullopt;

@@ -1,0 +1,290 @@
+#include <fmt/core.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "agent/sampler/sampler.h"
+#include "tests/unit/agent/child.h"
+#include "tests/unit/agent/run_until.h"
+#include "tests/unit/agent/temp_folder.h"
+
+namespace serin::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Keeps what the sampler hands over.
+class FakeUplink : public Uplink {
+ public:
+  void send(Sample sample, uint64_t end_boot_us) override {
+    samples.emplace_back(std::move(sample), end_boot_us);
+  }
+  void send(Event event, uint64_t at_boot_us) override {
+    events.emplace_back(std::move(event), at_boot_us);
+  }
+  [[nodiscard]] Stats stats() const override { return {}; }
+  void close(unsigned, std::function<void()> done) override { done(); }
+
+  std::vector<std::pair<Sample, uint64_t>> samples;
+  std::vector<std::pair<Event, uint64_t>> events;
+};
+
+/// A service with two releases, real processes, a pid file and a log; the agent's loop runs for
+/// real.
+class ServiceWatchTest : public testing::Test {
+ protected:
+  ServiceWatchTest() {
+    for (auto release : {"v1", "v2"}) {
+      fs::create_directories(folder_ / "releases" / release);
+      fs::copy_file("/bin/sleep", folder_ / "releases" / release / "server");
+    }
+    select("v1");
+    write_text(folder_ / "access.log", "");
+    fs::create_directories(folder_ / "state");
+  }
+  ~ServiceWatchTest() override { sampler_.reset(); }
+
+  void select(const std::string& release) {
+    fs::create_directory_symlink("releases/" + release, folder_ / "next");
+    fs::rename(folder_ / "next", folder_ / "current");
+  }
+  Child run_service(const std::string& seconds = "1000") {
+    Child child(folder_ / "current/server", seconds);
+    write_text(folder_ / "new.pid", fmt::format("{}\n", child.pid()));
+    fs::rename(folder_ / "new.pid", folder_ / "api.pid");
+    return child;
+  }
+  static ServiceFile service(const TempFolder& folder) {
+    ServiceFile file;
+    file.name = "api";
+    file.process = ServiceFile::ByPidFile{folder / "api.pid"};
+    file.version = ServiceFile::VersionSymlink{folder / "current"};
+    file.requests.push_back({.source = "access_log",
+                             .path = folder / "access.log",
+                             .format = "$msec $status $request_time"});
+    return file;
+  }
+  void start_agent() {
+    sampler_ = std::make_unique<Sampler>(Sampler::Options{.loop = loop_.get(),
+                                                          .clock = &clock_,
+                                                          .boot_id = "boot",
+                                                          .helper = helper_,
+                                                          .state_dir = folder_ / "state"},
+                                         uplink_);
+    auto added = sampler_->add(service(folder_));
+    ASSERT_TRUE(added) << added.error().message;
+    sampler_->start();
+  }
+  /// A request that ends now.
+  void request(int status, double took = 0.001) {
+    append_text(folder_ / "access.log",
+                fmt::format("{:.3f} {} {:.3f}\n", static_cast<double>(clock_.now().wall_us) / 1e6,
+                            status, took));
+  }
+  bool wait_for_events(size_t count) {
+    return run_until(loop_, [&] { return uplink_.events.size() >= count; });
+  }
+  const Event& event(size_t index) { return uplink_.events.at(index).first; }
+  uint64_t requests_of(std::string_view version) {
+    uint64_t sum = 0;
+    for (auto& [sample, end] : uplink_.samples)
+      if (sample.version == version && sample.requests && !sample.history)
+        sum += sample.requests->requests;
+    return sum;
+  }
+
+  TempFolder folder_;
+  HostClock clock_;
+  UvLoop loop_;
+  FakeUplink uplink_;
+  HelperPort helper_;
+  std::unique_ptr<Sampler> sampler_;
+};
+
+TEST_F(ServiceWatchTest, WhatRunsAlreadyIsAnnouncedWithItsStart) {
+  auto child = run_service();
+  start_agent();
+  ASSERT_TRUE(wait_for_events(1));
+  EXPECT_EQ(event(0).kind, EventKind::version_started);
+  EXPECT_EQ(event(0).version, "v1");
+  EXPECT_EQ(event(0).previous, "");
+  EXPECT_EQ(event(0).selected, "v1");
+  EXPECT_FALSE(event(0).ambiguous);
+  EXPECT_TRUE(event(0).generation.starts_with(fmt::format("boot:{}:", child.pid())));
+}
+
+TEST_F(ServiceWatchTest, ANewVersionIsToldWithTheOneBefore) {
+  auto child = run_service();
+  start_agent();
+  ASSERT_TRUE(wait_for_events(1));
+  select("v2");
+  child.end();
+  child = run_service();
+  ASSERT_TRUE(wait_for_events(3));
+  EXPECT_EQ(event(1).kind, EventKind::process_died);
+  EXPECT_EQ(event(1).version, "v1");
+  EXPECT_EQ(event(1).generation, event(0).generation);
+  EXPECT_TRUE(event(1).expected);  // the next start was to take another version
+  EXPECT_EQ(event(2).kind, EventKind::version_started);
+  EXPECT_EQ(event(2).version, "v2");
+  EXPECT_EQ(event(2).previous, "v1");
+  EXPECT_EQ(event(2).cause, Cause::external);
+}
+
+TEST_F(ServiceWatchTest, EachStartAndEachEndOfACrashLoopIsOneEvent) {
+  auto child = run_service();
+  start_agent();
+  ASSERT_TRUE(wait_for_events(1));
+  for (size_t round = 0; round < 3; ++round) {
+    child.end(SIGSEGV);
+    ASSERT_TRUE(wait_for_events(2 + 2 * round));
+    EXPECT_EQ(event(1 + 2 * round).kind, EventKind::process_died);
+    EXPECT_FALSE(event(1 + 2 * round).expected);
+    child = run_service();
+    ASSERT_TRUE(wait_for_events(3 + 2 * round));
+    EXPECT_EQ(event(2 + 2 * round).kind, EventKind::process_started);
+    EXPECT_EQ(event(2 + 2 * round).version, "v1");
+  }
+  EXPECT_EQ(uplink_.events.size(), 7U);
+}
+
+TEST_F(ServiceWatchTest, AProcessThatDiesBeforeAnybodyLooksIsToldAllTheSame) {
+  start_agent();
+  auto child = run_service("not-a-number");
+  child.reap();
+  ASSERT_TRUE(wait_for_events(2));
+  EXPECT_EQ(event(0).version, "v1");
+  EXPECT_EQ(event(1).kind, EventKind::process_died);
+  EXPECT_EQ(event(1).generation, event(0).generation);
+  child = run_service("not-a-number");
+  child.reap();
+  ASSERT_TRUE(wait_for_events(4));
+  EXPECT_EQ(event(2).kind, EventKind::process_started);
+  EXPECT_NE(event(2).generation, event(0).generation);
+}
+
+TEST_F(ServiceWatchTest, RequestsGoToTheGenerationThatServedThem) {
+  auto child = run_service();
+  start_agent();
+  ASSERT_TRUE(wait_for_events(1));
+  request(200);
+  request(200);
+  select("v2");
+  child.end();
+  ASSERT_TRUE(wait_for_events(2));
+  child = run_service();
+  ASSERT_TRUE(wait_for_events(3));
+  request(200);
+  request(500);
+  ASSERT_TRUE(run_until(loop_, [&] { return requests_of("v2") == 2; }));
+  EXPECT_EQ(requests_of("v1"), 2U);
+}
+
+TEST_F(ServiceWatchTest, WhileNothingRunsSamplesSayDown) {
+  start_agent();
+  sampler_->attention("api", 1000, 60);
+  ASSERT_TRUE(run_until(loop_, [&] {
+    return std::ranges::any_of(uplink_.samples, [](auto& s) {
+      return s.first.service == "api" && s.first.phase == Phase::down;
+    });
+  }));
+  EXPECT_TRUE(uplink_.events.empty());
+}
+
+TEST_F(ServiceWatchTest, ARestartOfTheAgentRepeatsTheSameStartAndCountsNoRequestTwice) {
+  auto child = run_service();
+  start_agent();
+  ASSERT_TRUE(wait_for_events(1));
+  request(200);
+  ASSERT_TRUE(run_until(loop_, [&] { return requests_of("v1") == 1; }));
+  sampler_.reset();
+  request(200);
+  start_agent();
+  ASSERT_TRUE(wait_for_events(2));
+  EXPECT_EQ(event(1).kind, EventKind::version_started);
+  EXPECT_EQ(event(1).generation, event(0).generation);
+  EXPECT_EQ(event(1).previous, event(0).previous);
+  ASSERT_TRUE(run_until(loop_, [&] { return requests_of("v1") == 2; }));
+}
+
+TEST_F(ServiceWatchTest, AStartThatTheHelpersRollbackLedToSaysSo) {
+  select("v2");
+  auto child = run_service();
+  bool acting = false;
+  std::vector<HelperStep> steps;
+  helper_.acting = [&](const std::string&) { return acting; };
+  helper_.call = [&](const HelperRequest&, HelperPort::Answer answer) {
+    HelperReply reply;
+    if (acting)
+      reply = {
+          .answer = HelperAnswer::in_progress, .command = "ab", .target = "v1", .steps = steps};
+    answer(std::move(reply));
+  };
+  start_agent();
+  ASSERT_TRUE(wait_for_events(1));
+  EXPECT_EQ(event(0).cause, Cause::external);
+  acting = true;
+  steps = {{"accepted", "", clock_.now().wall_us}};
+  select("v1");
+  child.end();
+  child = run_service();
+  ASSERT_TRUE(wait_for_events(3));
+  EXPECT_TRUE(event(1).expected);
+  EXPECT_EQ(event(2).version, "v1");
+  EXPECT_EQ(event(2).cause, Cause::rollback);
+}
+
+TEST_F(ServiceWatchTest, ASilentHelperDelaysNothingForEver) {
+  auto child = run_service();
+  helper_.call = [](const HelperRequest&, const HelperPort::Answer&) {};
+  start_agent();
+  EXPECT_TRUE(uplink_.events.empty());
+  child.end();
+  ASSERT_TRUE(wait_for_events(2));
+  EXPECT_EQ(event(0).version, "v1");
+  EXPECT_EQ(event(1).kind, EventKind::process_died);
+}
+
+TEST_F(ServiceWatchTest, ASuccessorWhileTheOldProcessStillRunsTakesOver) {
+  auto old_one = run_service();
+  start_agent();
+  ASSERT_TRUE(wait_for_events(1));
+  select("v2");
+  auto successor = run_service();
+  ASSERT_TRUE(wait_for_events(3));
+  EXPECT_EQ(event(1).kind, EventKind::process_died);
+  EXPECT_TRUE(event(1).expected);
+  EXPECT_EQ(event(2).version, "v2");
+}
+
+TEST_F(ServiceWatchTest, TheFarewellIsOneFinalForTheServiceAndOneForTheHost) {
+  auto child = run_service();
+  start_agent();
+  ASSERT_TRUE(wait_for_events(1));
+  sampler_->farewell();
+  ASSERT_EQ(uplink_.events.size(), 3U);
+  EXPECT_EQ(event(1).kind, EventKind::final_);
+  EXPECT_EQ(event(1).service, "api");
+  EXPECT_EQ(event(2).service, "_host");
+}
+
+TEST_F(ServiceWatchTest, SamplesOfASecondCarryTheProcess) {
+  auto child = run_service();
+  start_agent();
+  ASSERT_TRUE(wait_for_events(1));
+  auto of_v1 = [&] {
+    return std::ranges::find_if(uplink_.samples, [](auto& s) {
+      return s.first.version == "v1" && s.first.process.rss_bytes;
+    });
+  };
+  ASSERT_TRUE(run_until(loop_, [&] { return of_v1() != uplink_.samples.end(); }));
+  const Sample& sample = of_v1()->first;
+  EXPECT_EQ(sample.process.threads, 1U);
+  EXPECT_TRUE(sample.process.cpu_seconds);
+  EXPECT_TRUE(sample.requests);
+  EXPECT_EQ(sample.selected, "v1");
+  EXPECT_EQ(sample.phase, Phase::starting);
+  EXPECT_LE(sample.interval_us, 2'000'000U);
+}
+
+}  // namespace
+}  // namespace serin::agent
