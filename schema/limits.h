@@ -18,7 +18,7 @@ inline constexpr size_t kTextBytes = 1024;
 /// kSteps of these fit the helper socket's 16 KiB.
 inline constexpr size_t kStepReasonBytes = 256;
 /// The effective policy of a whole fleet, in one message.
-inline constexpr size_t kPolicyBytes = 60 * 1024;
+inline constexpr size_t kPolicyBytes = size_t{60} * 1024;
 
 /// Counters, gauges or absent metrics of one sample.
 inline constexpr size_t kMetrics = 256;

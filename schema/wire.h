@@ -9,8 +9,8 @@
 
 namespace serin::wire {
 
-inline constexpr size_t kMaxMessageBytes = 64 * 1024;  ///< SERIN_INPUT's limit
-inline constexpr size_t kMaxCommandBytes = 16 * 1024;  ///< SERIN_COMMANDS' and the helper socket's limit
+inline constexpr size_t kMaxMessageBytes = size_t{64} * 1024;  ///< SERIN_INPUT's limit
+inline constexpr size_t kMaxCommandBytes = size_t{16} * 1024;  ///< SERIN_COMMANDS' and the helper socket's limit
 
 Bytes encode(const Sample&);
 Bytes encode(const Event&);

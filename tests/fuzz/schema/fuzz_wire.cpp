@@ -2,7 +2,8 @@
 
 #include "tests/wire/schema/codec.h"
 
-// Any bytes, as one kind of message. The file identifier is given, as a fuzzer would spend its first hours on it.
+// Any bytes, as one kind of message. The file identifier is given, as a fuzzer would spend its
+// first hours on it.
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using Message = serin::SERIN_MESSAGE;
@@ -13,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<uint8_t> bytes(data, data + size);
   if (bytes.size() >= 8) std::copy(valid.begin() + 4, valid.begin() + 8, bytes.begin() + 4);
   const std::string broken = serin::test::broken_promise<Message>(bytes);
-  if (broken.empty()) return 0;
-  std::fprintf(stderr, "%s\n", broken.c_str());
+  if (!broken.empty()) std::fprintf(stderr, "%s\n", broken.c_str());
   SERIN_VERIFY(broken.empty());
+  return 0;
 }

@@ -149,6 +149,24 @@ TEST(Sample, AForeignHistogramMustFitTheFixedBuckets) {
   expect_foreign_fault(with(3, 0, {UINT64_MAX, 2}), "requests.latency.counts");
 }
 
+/// FlatBuffers verifies that a list of 64-bit numbers lies inside the buffer, not that it is
+/// aligned there.
+TEST(Sample, AMisalignedHistogramIsReadAsItStands) {
+  for (size_t padding = 0; padding < 2; ++padding) {
+    const auto read = foreign_sample([=](auto& builder) {
+      std::vector<uint32_t> words = {2, 1, 0, 1, 0};  // a length, then two numbers
+      words.resize(words.size() + padding);
+      const uint32_t inner = builder.CreateVector(words).o - 4;
+      const auto histogram = fbs::CreateHistogram(builder, 3, 0, inner);
+      const auto requests = fbs::CreateRequests(builder, 1000, 0, 0, 0, 0, 0, histogram);
+      return [=](fbs::SampleBuilder& sample) { sample.add_requests(requests); };
+    });
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(read->requests->latency.total(), 2U);
+    EXPECT_EQ(read->requests->latency.at(1), 1U);
+  }
+}
+
 TEST(Sample, ManyEntriesThatShareOneTextCostNothing) {
   const auto read = foreign_sample([](auto& builder) {
     const auto one = fbs::CreateNamedValueDirect(builder, std::string(1000, 'n').c_str(), 1);

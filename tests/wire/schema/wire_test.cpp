@@ -54,10 +54,10 @@ TYPED_TEST(Wire, HalfAMessageIsNeverAMessage) {
 }
 
 TYPED_TEST(Wire, AFlippedByteIsAnErrorOrAValidMessage) {
-  for (uint64_t seed = 0; seed < 4; ++seed) {
+  for (uint64_t seed = 0; seed < 2; ++seed) {
     Bytes bytes = this->encoded(seed);
     for (uint8_t& byte : bytes) {
-      for (const uint8_t flip : Bytes{0x01, 0x10, 0x80, 0xFF}) {
+      for (const uint8_t flip : Bytes{0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xFF}) {
         byte ^= flip;
         ASSERT_EQ(broken_promise<TypeParam>(bytes), "") << "byte " << &byte - bytes.data();
         byte ^= flip;
