@@ -56,7 +56,6 @@ Attempt::Attempt(const ActionContext& context, size_t entry, int64_t deadline_bo
 }
 
 Result<std::string> Attempt::perform(const std::string& earlier_failures) {
-  resumed_ = progress_.entry.has_value();
   if (auto done = begin(); !done) return std::unexpected(done.error());
   if (auto done = preflight(earlier_failures); !done) return std::unexpected(done.error());
   if (auto done = change(); !done) return std::unexpected(done.error());
@@ -196,41 +195,49 @@ Result<void> Attempt::restart_service() {
 Result<void> Attempt::await_healthy() {
   if (progress_.healthy) return {};
   const auto& c = context_;
-  const auto& url = entry_.healthy.http;
   const int64_t limit =
       std::min(deadline_boot_us_, c.clock.boot_us() + microseconds(entry_.healthy.within_seconds));
-  std::string last = "no new process was seen";
-  std::string generation;
-  int64_t since = 0;
-  do {
-    const auto seen = look();
-    if (!seen) {
-      last = seen.error().message;
-    } else if (!is_new(*seen)) {
-      generation.clear();
-      last =
-          !seen->running ? "nothing runs"
-          : seen->running->generation == progress_.before
-              ? "the old process still runs"
-              : fmt::format("{} runs{}{}",
-                            seen->running->version.empty() ? "something" : seen->running->version,
-                            seen->running->doubt.empty() ? "" : ", but ", seen->running->doubt);
-    } else {
-      if (generation != seen->running->generation) since = c.clock.boot_us();
-      generation = seen->running->generation;
-      const int64_t left = std::max<int64_t>(limit - c.clock.boot_us(), 1000);
-      const bool stable = c.clock.boot_us() - since >= kStableUs;
-      const auto health = !url.empty() ? check_health(url, std::min(kHealthTimeoutUs, left))
-                          : stable     ? Result<void>{}
-                                       : fail("the new process has not lived for a second yet");
-      const auto after = look();
-      const bool same = after && is_new(*after) && after->running->generation == generation;
-      if (health && same) return c.journal.append("healthy");
-      last = health ? "the new process ended again" : health.error().message;
+  Lifetime lifetime;
+  for (;;) {
+    const auto healthy = check_now(lifetime, limit);
+    if (healthy) return c.journal.append("healthy");
+    if (c.clock.boot_us() >= limit) {
+      return fail(fmt::format("not healthy within {:g} s: {}", entry_.healthy.within_seconds,
+                              healthy.error().message));
     }
     c.clock.pause_us(kLookEveryUs);
-  } while (c.clock.boot_us() < limit);
-  return fail(fmt::format("not healthy within {:g} s: {}", entry_.healthy.within_seconds, last));
+  }
+}
+
+/// Healthy is a new process of the target that answers, and is the same one before and after.
+Result<void> Attempt::check_now(Lifetime& lifetime, int64_t limit_boot_us) const {
+  const auto seen = look();
+  if (!seen) return std::unexpected(seen.error());
+  if (!is_new(*seen)) return fail(why_not_new(*seen));
+  const int64_t now = context_.clock.boot_us();
+  if (lifetime.generation != seen->running->generation) {
+    lifetime = {.generation = seen->running->generation, .since_boot_us = now};
+  }
+  const auto& url = entry_.healthy.http;
+  if (!url.empty()) {
+    const int64_t left = std::max<int64_t>(limit_boot_us - now, 1000);
+    auto health = check_health(url, std::min(kHealthTimeoutUs, left));
+    if (!health) return health;
+  } else if (now - lifetime.since_boot_us < kStableUs) {
+    return fail("the new process has not lived for a second yet");
+  }
+  const auto after = look();
+  const bool same = after && is_new(*after) && after->running->generation == lifetime.generation;
+  if (!same) return fail("the new process ended again");
+  return {};
+}
+
+std::string Attempt::why_not_new(const Inspection& seen) const {
+  if (!seen.running) return "nothing runs";
+  const Running& running = *seen.running;
+  if (running.generation == progress_.before) return "the old process still runs";
+  if (!running.doubt.empty()) return "it cannot be told what runs: " + running.doubt;
+  return running.version + " runs";
 }
 
 Result<std::string> Attempt::verify() {

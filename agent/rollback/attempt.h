@@ -51,6 +51,12 @@ class Attempt {
   Result<void> run_command();
   Result<void> restart_service();
   Result<void> await_healthy();
+  struct Lifetime {
+    std::string generation;
+    int64_t since_boot_us = 0;
+  };
+  Result<void> check_now(Lifetime& lifetime, int64_t limit_boot_us) const;
+  [[nodiscard]] std::string why_not_new(const Inspection& seen) const;
   Result<std::string> verify();
 
   Result<void> note_child(const Process& child);
@@ -64,7 +70,6 @@ class Attempt {
   const ServiceFile::Rollback& entry_;
   const int64_t deadline_boot_us_;
   Progress progress_;
-  bool resumed_ = false;
 };
 
 }  // namespace serin::helper

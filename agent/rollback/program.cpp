@@ -123,48 +123,72 @@ std::string drain(int fd) {
   return output;
 }
 
-Result<std::string> execute(const ProgramRun& run, const Clock& clock, bool keep_output) {
+/// A child that waits for the word to begin.
+struct Started {
+  pid_t pid = -1;
+  UniqueFd go, fault, output;
+};
+
+Result<Started> start(const ProgramRun& run, bool keep_output) {
   auto go = make_pipe();
   auto fault = make_pipe();
   auto output = make_pipe();
   if (!go || !fault || !output) return fail("no more file descriptors for a program");
-  const std::string& name = run.argv.front();
   const Arguments arguments(run);
   const pid_t pid = ::fork();
-  if (pid < 0) return fail(fmt::format("{}: fork: {}", name, errno_text(errno)));
+  if (pid < 0) return fail(fmt::format("{}: fork: {}", run.argv.front(), errno_text(errno)));
   if (pid == 0) {
+    go->write.reset();  // else we would wait for ourselves when the parent dies
     become(arguments, go->read.get(), fault->write.get(), keep_output ? output->write.get() : -1);
   }
   ::setpgid(pid, pid);
-  fault->write.reset();
-  output->write.reset();
+  return Started{pid, std::move(go->write), std::move(fault->read), std::move(output->read)};
+}
+
+/// Lets the child begin, or has it end without having begun.
+Result<void> let_begin(const ProgramRun& run, Started& child) {
   if (run.before_start) {
-    const auto process = read_process("/proc", pid);
-    auto agreed = run.before_start(process.value_or(Process{.pid = pid}));
+    const auto process = read_process("/proc", child.pid);
+    auto agreed = run.before_start(process.value_or(Process{.pid = child.pid}));
     if (!agreed) {
-      go->write.reset();
-      ::waitpid(pid, nullptr, 0);
-      return std::unexpected(agreed.error());
+      child.go.reset();
+      ::waitpid(child.pid, nullptr, 0);
+      return agreed;
     }
   }
-  static_cast<void>(!::write(go->write.get(), "g", 1));
-  // Programs that answer questions print little: it fits the pipe, so that waiting first cannot
-  // hang.
-  const auto status = wait_for(pid, run.deadline_boot_us, clock);
-  if (!status) return fail(fmt::format("{} {}", name, status.error().message));
+  static_cast<void>(!::write(child.go.get(), "g", 1));
+  return {};
+}
+
+Result<void> judge(const std::string& name, int status, int fault) {
   int error = 0;
-  if (::read(fault->read.get(), &error, sizeof(error)) == ssize_t{sizeof(error)}) {
+  if (::read(fault, &error, sizeof(error)) == ssize_t{sizeof(error)}) {
     return fail(fmt::format("{} cannot be executed: {}", name, errno_text(error)));
   }
-  if (WIFSIGNALED(*status)) {
-    return fail(fmt::format("{} was ended by signal {}", name, WTERMSIG(*status)));
+  if (WIFSIGNALED(status)) {
+    return fail(fmt::format("{} was ended by signal {}", name, WTERMSIG(status)));
   }
-  if (WEXITSTATUS(*status) != 0) {
-    return fail(fmt::format("{} ended with exit status {}", name, WEXITSTATUS(*status)));
+  if (WEXITSTATUS(status) != 0) {
+    return fail(fmt::format("{} ended with exit status {}", name, WEXITSTATUS(status)));
+  }
+  return {};
+}
+
+Result<std::string> execute(const ProgramRun& run, const Clock& clock, bool keep_output) {
+  auto child = start(run, keep_output);
+  if (!child) return std::unexpected(child.error());
+  if (auto begun = let_begin(run, *child); !begun) return std::unexpected(begun.error());
+  // Programs that answer questions print little: it fits the pipe, so that waiting first cannot
+  // hang.
+  const auto status = wait_for(child->pid, run.deadline_boot_us, clock);
+  const std::string& name = run.argv.front();
+  if (!status) return fail(fmt::format("{} {}", name, status.error().message));
+  if (auto ended = judge(name, *status, child->fault.get()); !ended) {
+    return std::unexpected(ended.error());
   }
   if (!keep_output) return std::string();
-  ::fcntl(output->read.get(), F_SETFL, O_NONBLOCK);
-  return drain(output->read.get());
+  ::fcntl(child->output.get(), F_SETFL, O_NONBLOCK);
+  return drain(child->output.get());
 }
 
 }  // namespace

@@ -19,11 +19,13 @@ namespace {
 
 constexpr size_t kMostConnections = 16;       // the agent needs one per service at a time, at most
 constexpr int64_t kSendWithinUs = kSecondUs;  // CONTRACTS §8
+constexpr std::ptrdiff_t kMostStrangers = 4;  // they are told, but may not take the agent's places
 constexpr int64_t kFarUs = 60 * kSecondUs;
 
 struct Connection {
   UniqueFd fd;
   int64_t deadline_us = 0;
+  bool stranger = false;  ///< may not speak: what it sends is thrown away
 };
 
 class Serving {
@@ -77,19 +79,24 @@ class Serving {
     ucred peer{};
     socklen_t size = sizeof(peer);
     const bool known = ::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
-    if (!known || !peer_allowed(peer.uid, ::geteuid(), settings_.peers)) {
-      log::warning("uid {} may not speak to the helper", peer.uid);
-      reply(fd, Helper::refuse_peer());
-      return;
+    const bool stranger = !known || !peer_allowed(peer.uid, ::geteuid(), settings_.peers);
+    if (stranger) {
+      if (const auto more = limit_.pass("stranger", busy_us_)) {
+        log::warning("uid {} may not speak to the helper ({} more)", peer.uid, *more);
+      }
+      if (std::ranges::count(connections_, true, &Connection::stranger) >= kMostStrangers) return;
     }
-    connections_.push_back({std::move(fd), busy_us_ + kSendWithinUs});
+    connections_.push_back({std::move(fd), busy_us_ + kSendWithinUs, stranger});
   }
 
   void receive(Connection& connection) {
     const ssize_t size =
         ::recv(connection.fd.get(), packet_.data(), packet_.size(), MSG_DONTWAIT | MSG_TRUNC);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (size > 0) {
+    // Hanging up before it has sent would take the refusal from it.
+    if (size > 0 && connection.stranger) {
+      reply(connection.fd, Helper::refuse_peer());
+    } else if (size > 0) {
       const auto sent = static_cast<size_t>(size);
       const std::span<const uint8_t> packet(packet_.data(), std::min(sent, packet_.size()));
       reply(connection.fd, helper_.answer(packet, sent));
@@ -101,11 +108,15 @@ class Serving {
     const int64_t now = clock_.boot_us();
     for (auto& each : connections_) {
       if (!each.fd || each.deadline_us > now) continue;
-      reply(each.fd, {.answer = HelperAnswer::refused,
-                      .refusal = Refusal::bad_request,
-                      .text = "nothing was sent within a second"});
+      reply(each.fd, each.stranger ? Helper::refuse_peer() : too_late());
       each.fd.reset();
     }
+  }
+
+  static HelperReply too_late() {
+    return {.answer = HelperAnswer::refused,
+            .refusal = Refusal::bad_request,
+            .text = "nothing was sent within a second"};
   }
 
   static void reply(const UniqueFd& fd, const HelperReply& reply) {
@@ -122,6 +133,7 @@ class Serving {
   const ServerOptions& options_;
   int64_t busy_us_;
   std::vector<Connection> connections_;
+  log::RateLimited limit_;
   alignas(16) std::array<uint8_t, wire::kMaxCommandBytes> packet_{};
 };
 

@@ -24,10 +24,12 @@ const std::vector<std::string> kWholeStory = {"accepted",  "preflight", "switche
 /// An agent: client and relay on a loop, and what was emitted.
 class Agent {
  public:
-  Agent(UvLoop& loop, const std::filesystem::path& socket)
+  Agent(UvLoop& loop, const std::filesystem::path& socket, int64_t clock_ahead_us = 0)
       : client_(loop.get(), socket),
-        relay(loop.get(), client_, {"api"}, "web-07",
-              [this](Event event) { events.push_back(std::move(event)); }) {}
+        relay(
+            loop.get(), client_, {"api"}, "web-07",
+            [this](Event event) { events.push_back(std::move(event)); },
+            [clock_ahead_us] { return helper::SystemClock().wall_us() + clock_ahead_us; }) {}
 
   [[nodiscard]] std::vector<std::string> steps() const {
     std::vector<std::string> names;
@@ -146,6 +148,20 @@ TEST_F(RelayTest, AnAgentThatIsRestartedReportsWhatCameOfIt) {
   Agent later(loop, process.socket());
   ASSERT_TRUE(turn_until(loop, [&] { return later.saw("verified"); }));
   EXPECT_EQ(later.steps(), kWholeStory) << "what ended within the hour is told again";
+}
+
+TEST_F(RelayTest, WhatEndedLongAgoIsNotTold) {
+  process.start();
+  {
+    Agent agent(loop, process.socket());
+    agent.relay.deliver("api", host.sign(host.command()));
+    ASSERT_TRUE(turn_until(loop, [&] { return agent.saw("verified"); }));
+  }
+  Agent agent(loop, process.socket(), 3700 * kSecondUs);
+  turn_until(loop, [] { return false; }, 0.5);
+  EXPECT_TRUE(agent.events.empty());
+  agent.relay.deliver("api", host.sign(host.command()));
+  ASSERT_TRUE(turn_until(loop, [&] { return agent.saw("verified"); })) << "but answered when asked";
 }
 
 TEST_F(RelayTest, ARefusalIsToldOnceWithItsReason) {
