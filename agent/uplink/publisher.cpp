@@ -112,11 +112,8 @@ void Publisher::pass() {
 void Publisher::note_refusal() {
   if (!connection_ || now_ < look_at_) return;
   look_at_ = now_ + kLookPause;
-  const char* text = nullptr;
-  if (natsConnection_GetLastError(connection_->get(), &text) != NATS_OK && text != nullptr &&
-      *text != '\0') {
-    exchange_->note(fmt::format("not connected: {}", text));
-  }
+  if (const std::string why = connection_->last_error(); !why.empty())
+    exchange_->note("not connected: " + why);
 }
 
 Clock::time_point Publisher::next_pass() const {
@@ -180,7 +177,10 @@ void Publisher::shut() {
 void Publisher::on(const LinkMail& mail) {
   using Change = LinkMail::Change;
   connected_ = mail.change == Change::connected && connection_ != nullptr;
-  closed_ = closed_ || mail.change == Change::closed;
+  if (mail.change == Change::closed && connection_) {
+    closed_ = true;
+    exchange_->note("NATS closed the connection: " + connection_->last_error());
+  }
   exchange_->set_connected(connected_, connected_ && ever_connected_);
   in_flight_.clear();  // their acks are lost with the old connection
   exchange_->rewind();

@@ -20,12 +20,14 @@ namespace {
 
 /// Read but not folded yet: two requests' worth and some; at about 5 kB each 10 MB.
 constexpr size_t kMaxMail = 2000;
-constexpr std::chrono::milliseconds kControlLimit{5000};  // below the duplicates window, so a repeat cannot count twice
-constexpr std::chrono::milliseconds kClockLimit{2000};    // a later tick is another tick
+constexpr std::chrono::milliseconds kControlLimit{
+    5000};  // below the duplicates window, so a repeat cannot count twice
+constexpr std::chrono::milliseconds kClockLimit{2000};  // a later tick is another tick
 
 class BusOnLoop final : public Bus {
  public:
-  BusOnLoop(Options options, Handlers handlers) : options_(std::move(options)), handlers_(std::move(handlers)) {}
+  BusOnLoop(Options options, Handlers handlers)
+      : options_(std::move(options)), handlers_(std::move(handlers)) {}
 
   Result<void> begin(uv_loop_t* loop) {
     auto made = MailQueue::create(loop, kMaxMail, [this](Mail mail) {
@@ -35,7 +37,8 @@ class BusOnLoop final : public Bus {
     mail_ = std::move(*made);
     const auto audit_sequences = std::make_shared<LastSequences>();
     link_ = std::make_shared<Link>(
-        bus::ConnectionOptions{.urls = options_.urls, .credentials = options_.credentials, .name = "serin-aggregator"},
+        bus::ConnectionOptions{
+            .urls = options_.urls, .credentials = options_.credentials, .name = "serin-aggregator"},
         mail_);
     reader_ = std::make_shared<Reader>(options_.limits, link_, mail_, audit_sequences);
     sender_ = std::make_shared<Sender>(link_, mail_, audit_sequences);
@@ -78,8 +81,8 @@ class BusOnLoop final : public Bus {
           wire::kMaxMessageBytes);
   }
 
-  void publish(const std::string& host, const std::string& service, const std::string& command_id, uint32_t revision,
-               const SignedCommand& command, Done done) override {
+  void publish(const std::string& host, const std::string& service, const std::string& command_id,
+               uint32_t revision, const SignedCommand& command, Done done) override {
     enter({.subject = bus::command_subject(host, service),
            .message_id = fmt::format("{}-{}", command_id, revision),
            .payload = wire::encode(command),
@@ -112,9 +115,10 @@ class BusOnLoop final : public Bus {
   void enter(Outgoing outgoing, size_t limit) {
     if (closing_) return;
     if (outgoing.payload.size() <= limit) return sender_->send(std::move(outgoing));
-    mail_->push_always(PublishedMail{
-        std::move(outgoing.done),
-        fail(fmt::format("{} bytes for {}, {} is the limit", outgoing.payload.size(), outgoing.subject, limit))});
+    mail_->push_always(
+        PublishedMail{std::move(outgoing.done),
+                      fail(fmt::format("{} bytes for {}, {} is the limit", outgoing.payload.size(),
+                                       outgoing.subject, limit))});
   }
 
   template <typename Handler, typename... Args>
@@ -159,7 +163,8 @@ class BusOnLoop final : public Bus {
 }  // namespace
 
 Result<std::unique_ptr<Bus>> Bus::start(uv_loop_t* loop, Options options, Handlers handlers) {
-  if (options.urls.empty()) return fail("no NATS server is named: set [nats] url in aggregator.toml");
+  if (options.urls.empty())
+    return fail("no NATS server is named: set [nats] url in aggregator.toml");
   auto made = std::make_unique<BusOnLoop>(std::move(options), std::move(handlers));
   if (auto begun = made->begin(loop); !begun) return std::unexpected(begun.error());
   return made;

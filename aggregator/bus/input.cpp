@@ -14,8 +14,8 @@ template <typename Message>
 Result<Body> checked(const bus::InputSubject& subject, Result<Message> message) {
   if (!message) return std::unexpected(message.error());
   if (message->from.host != subject.host || message->service != subject.service) {
-    return fail(fmt::format("it claims to be of {} on {}, its subject is of {} on {}", message->service,
-                            message->from.host, subject.service, subject.host));
+    return fail(fmt::format("it claims to be of {} on {}, its subject is of {} on {}",
+                            message->service, message->from.host, subject.service, subject.host));
   }
   return Body(std::move(*message));
 }
@@ -29,7 +29,8 @@ Result<Body> read_input_body(std::string_view subject, std::span<const uint8_t> 
   if (parsed->kind == bus::InputKind::event) return checked(*parsed, wire::decode_event(payload));
   auto control = wire::decode_control(payload);
   if (!control) return std::unexpected(control.error());
-  if (subject_of(*control) != subject) return fail("a control message under another subject than its own");
+  if (subject_of(*control) != subject)
+    return fail("a control message under another subject than its own");
   return Body(std::move(*control));
 }
 

@@ -31,6 +31,7 @@ void Link::maintain(const std::shared_ptr<Link>& self) {
     const std::lock_guard lock(mutex_);
     if (std::exchange(closed_, false)) given_up = std::move(session_);
   }
+  if (given_up) report("NATS closed the connection: " + given_up->connection->last_error());
   given_up.reset();  // outside the lock: it waits for cnats' threads, which may want it
   const Clock::time_point now = Clock::now();
   bool have = false;
@@ -63,10 +64,9 @@ void Link::look_for_refusal() {
     if (connected_) return;
     session = session_;
   }
-  const char* text = nullptr;
-  if (session && natsConnection_GetLastError(session->connection->get(), &text) != NATS_OK && text != nullptr) {
-    report(fmt::format("not connected to NATS: {}", text));
-  }
+  if (!session) return;
+  if (const std::string why = session->connection->last_error(); !why.empty())
+    report("not connected to NATS: " + why);
 }
 
 void Link::shut() {
@@ -139,8 +139,12 @@ void Link::changed(bool connected, std::string detail) {
   if (hook_) hook_();
 }
 
-void Link::link_connected() { changed(true, "connected"); }
-void Link::link_disconnected() { changed(false, "disconnected from NATS"); }
+void Link::link_connected() {
+  changed(true, "connected");
+}
+void Link::link_disconnected() {
+  changed(false, "disconnected from NATS");
+}
 
 void Link::link_closed() {
   {
@@ -153,7 +157,8 @@ void Link::link_closed() {
 void Link::link_error(std::string text) {
   {
     const std::lock_guard lock(mutex_);
-    if (text.contains("ermissions") && permissions_.size() < kMaxErrorBytes) permissions_ += text + "\n";
+    if (text.contains("ermissions") && permissions_.size() < kMaxErrorBytes)
+      permissions_ += text + "\n";
   }
   report(text);
 }

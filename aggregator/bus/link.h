@@ -23,8 +23,9 @@ struct Session {
   [[nodiscard]] jsCtx* js() const { return jet_stream.get(); }
 };
 
-/// The connection that the reader's and the sender's thread share, and what they wait for. The reader's thread opens it
-/// and opens it anew when cnats has given it up. Tells the loop of each change.
+/// The connection that the reader's and the sender's thread share, and what they wait for. The
+/// reader's thread opens it and opens it anew when cnats has given it up. Tells the loop of each
+/// change.
 class Link : public bus::ConnectionListener {
  public:
   Link(bus::ConnectionOptions options, std::shared_ptr<MailQueue> mail)
@@ -50,10 +51,12 @@ class Link : public bus::ConnectionListener {
   [[nodiscard]] bool stopped() const;
   /// Tells people; the same words again are told once.
   void report(const std::string& detail);
-  /// What the server said since forget_errors() about this subject being forbidden; empty when nothing.
+  /// What the server said since forget_errors() about this subject being forbidden; empty when
+  /// nothing.
   [[nodiscard]] std::string forbidden(const std::string& subject) const;
   void forget_errors();
-  /// Called after each change of the link, on the thread that noticed it. Set before the threads start.
+  /// Called after each change of the link, on the thread that noticed it. Set before the threads
+  /// start.
   void on_change(std::function<void()> hook) { hook_ = std::move(hook); }
 
   // ---- threads of cnats

@@ -29,8 +29,8 @@ struct PublishedMail {
 };
 struct EndedMail {};
 
-using Mail = std::variant<EndedMail, AuditMail, AuditEndMail, core::Input, Bus::Unreadable, CaughtUpMail, LinkMail,
-                          StoreLostMail, PublishedMail>;
+using Mail = std::variant<EndedMail, AuditMail, AuditEndMail, core::Input, Bus::Unreadable,
+                          CaughtUpMail, LinkMail, StoreLostMail, PublishedMail>;
 using MailQueue = bus::LoopQueue<Mail>;
 
 }  // namespace serin::aggregator

@@ -10,10 +10,10 @@ namespace serin::aggregator {
 namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
-constexpr int64_t kExpiresNs = 10 * kSecond;   // a request without an end would survive us
+constexpr int64_t kExpiresNs = 10 * kSecond;  // a request without an end would survive us
 constexpr int64_t kHeartbeatNs = kSecond;
 constexpr std::chrono::milliseconds kSilence{3500};  // three heartbeats
-constexpr int64_t kInactiveNs = 60 * kSecond;  // the server removes a forgotten consumer
+constexpr int64_t kInactiveNs = 60 * kSecond;        // the server removes a forgotten consumer
 
 std::vector<std::string_view> split(std::string_view text) {
   std::vector<std::string_view> tokens;
@@ -32,8 +32,8 @@ bool number(std::string_view text, uint64_t& value) {
 
 }  // namespace
 
-/// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.<pending>`; with domains, two tokens more
-/// after ACK and perhaps one at the end.
+/// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.<pending>`; with
+/// domains, two tokens more after ACK and perhaps one at the end.
 Result<Delivered> parse_delivered(std::string_view reply) {
   const auto tokens = split(reply);
   const bool with_domain = tokens.size() >= 11;
@@ -43,8 +43,9 @@ Result<Delivered> parse_delivered(std::string_view reply) {
   const size_t at = with_domain ? 7 : 5;
   Delivered read;
   uint64_t stored_ns = 0;
-  if (!number(tokens[at], read.stream_sequence) || !number(tokens[at + 1], read.consumer_sequence) ||
-      !number(tokens[at + 2], stored_ns) || !number(tokens[at + 3], read.pending)) {
+  if (!number(tokens[at], read.stream_sequence) ||
+      !number(tokens[at + 1], read.consumer_sequence) || !number(tokens[at + 2], stored_ns) ||
+      !number(tokens[at + 3], read.pending)) {
     return fail(fmt::format("{} is not a delivery of JetStream", reply));
   }
   read.stored_us = static_cast<int64_t>(stored_ns / 1000);
@@ -67,7 +68,8 @@ Result<void> PullReader::subscribe() {
   auto made = session_->connection->subscribe_sync(inbox_);
   if (!made) return std::unexpected(made.error());
   subscription_ = std::move(*made);
-  // Bounded by what we ask for; cnats' own limit would only drop what the server will not send again.
+  // Bounded by what we ask for; cnats' own limit would only drop what the server will not send
+  // again.
   natsSubscription_SetPendingLimits(subscription_.get(), -1, -1);
   return {};
 }
@@ -83,10 +85,12 @@ Result<void> PullReader::make_consumer(const std::string& filter, uint64_t after
   config.MemoryStorage = true;
   jsConsumerInfo* raw = nullptr;
   jsErrCode code{};
-  const natsStatus status = js_AddConsumer(&raw, session_->js(), stream_.c_str(), &config, nullptr, &code);
+  const natsStatus status =
+      js_AddConsumer(&raw, session_->js(), stream_.c_str(), &config, nullptr, &code);
   const bus::ConsumerInfoPtr info(raw);
   if (status != NATS_OK) {
-    return fail(fmt::format("cannot read {}: {} ({})", stream_, bus::last_error_text(status), static_cast<int>(code)));
+    return fail(fmt::format("cannot read {}: {} ({})", stream_, bus::last_error_text(status),
+                            static_cast<int>(code)));
   }
   pending_at_start_ = info->NumPending;
   next_subject_ = fmt::format("$JS.API.CONSUMER.MSG.NEXT.{}.{}", stream_, info->Name);
@@ -94,17 +98,19 @@ Result<void> PullReader::make_consumer(const std::string& filter, uint64_t after
 }
 
 bool PullReader::request(size_t count) {
-  const std::string text = fmt::format(R"({{"batch":{},"expires":{},"idle_heartbeat":{}}})", count, kExpiresNs,
-                                       kHeartbeatNs);
-  const natsStatus status = natsConnection_PublishRequest(session_->connection->get(), next_subject_.c_str(),
-                                                          inbox_.c_str(), text.data(), static_cast<int>(text.size()));
+  const std::string text = fmt::format(R"({{"batch":{},"expires":{},"idle_heartbeat":{}}})", count,
+                                       kExpiresNs, kHeartbeatNs);
+  const natsStatus status =
+      natsConnection_PublishRequest(session_->connection->get(), next_subject_.c_str(),
+                                    inbox_.c_str(), text.data(), static_cast<int>(text.size()));
   if (status != NATS_OK) return false;
   under_way_ = count;
   heard_ = Clock::now();
   return true;
 }
 
-PullReader::Got PullReader::next(size_t room, std::chrono::milliseconds patience, Message& message) {
+PullReader::Got PullReader::next(size_t room, std::chrono::milliseconds patience,
+                                 Message& message) {
   if (under_way_ == 0) {
     if (room == 0) return Got::nothing;
     if (!request(std::min(room, kMaxBatch))) return Got::lost;
@@ -121,8 +127,9 @@ PullReader::Got PullReader::next(size_t room, std::chrono::milliseconds patience
 
 PullReader::Got PullReader::on_status(const std::string& status) {
   if (status == "100") return Got::nothing;  // heartbeat
-  if (status != "408" && status != "404") return Got::lost;  // 409: consumer deleted; 503: nobody there
-  under_way_ = 0;  // the request has expired
+  if (status != "408" && status != "404")
+    return Got::lost;  // 409: consumer deleted; 503: nobody there
+  under_way_ = 0;      // the request has expired
   return Got::nothing;
 }
 

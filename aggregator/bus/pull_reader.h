@@ -18,9 +18,10 @@ struct Delivered {
 };
 Result<Delivered> parse_delivered(std::string_view reply);
 
-/// Reads a stream from a place on, in order and without a gap, over a pull consumer without acks that is thrown away at
-/// will: the caller's position is the only one. One request asks for many messages, which then come one by one as they
-/// are stored; the server's heartbeat tells that the consumer still lives. One thread.
+/// Reads a stream from a place on, in order and without a gap, over a pull consumer without acks
+/// that is thrown away at will: the caller's position is the only one. One request asks for many
+/// messages, which then come one by one as they are stored; the server's heartbeat tells that the
+/// consumer still lives. One thread.
 class PullReader {
  public:
   static constexpr size_t kMaxBatch = 500;

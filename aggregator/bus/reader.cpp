@@ -20,9 +20,12 @@ constexpr milliseconds kPatience{250};  // for one message; also how late stop()
 
 }  // namespace
 
-Reader::Reader(Bus::StreamLimits limits, std::shared_ptr<Link> link, std::shared_ptr<MailQueue> mail,
-               std::shared_ptr<LastSequences> audit_sequences)
-    : limits_(limits), link_(std::move(link)), mail_(std::move(mail)), audit_sequences_(std::move(audit_sequences)) {}
+Reader::Reader(Bus::StreamLimits limits, std::shared_ptr<Link> link,
+               std::shared_ptr<MailQueue> mail, std::shared_ptr<LastSequences> audit_sequences)
+    : limits_(limits),
+      link_(std::move(link)),
+      mail_(std::move(mail)),
+      audit_sequences_(std::move(audit_sequences)) {}
 
 void Reader::read_input(uint64_t after) {
   {
@@ -41,8 +44,10 @@ void Reader::run() {
 void Reader::pass() {
   link_->maintain(link_);
   const Link::State state = link_->state();
-  if (!state.session) return link_->wait(Clock::now() + kIdle);
-  if (!ensure(state)) return link_->wait(Clock::now() + kTroublePause);
+  const Clock::time_point now = Clock::now();
+  if (!state.session) return link_->wait(now + kIdle);
+  if (now < pause_until_) return link_->wait(pause_until_);
+  if (!ensure(state)) return pause();
   if (!audit_done_) return read_audit(state);
   {
     const std::lock_guard lock(mutex_);
@@ -63,14 +68,18 @@ bool Reader::ensure(const Link::State& state) {
   return made.has_value();
 }
 
-std::optional<PullReader> Reader::open(const Link::State& state, const char* stream, const char* filter,
-                                       uint64_t after) {
+std::optional<PullReader> Reader::open(const Link::State& state, const char* stream,
+                                       const char* filter, uint64_t after) {
   auto made = PullReader::open(state.session, stream, filter, after);
   if (made) return std::move(*made);
   link_->report(made.error().message);
   ensured_epoch_ = 0;  // the stream may be gone
-  link_->wait(Clock::now() + kTroublePause);
+  pause();
   return std::nullopt;
+}
+
+void Reader::pause() {
+  pause_until_ = Clock::now() + kTroublePause;
 }
 
 void Reader::read_audit(const Link::State& state) {
@@ -103,20 +112,23 @@ void Reader::audit_message(PullReader::Message& message) {
 
 std::optional<uint64_t> Reader::find_place(const Link::State& state) {
   jsStreamInfo* raw = nullptr;
-  const natsStatus status = js_GetStreamInfo(&raw, state.session->js(), bus::kInputStream, nullptr, nullptr);
+  const natsStatus status =
+      js_GetStreamInfo(&raw, state.session->js(), bus::kInputStream, nullptr, nullptr);
   const bus::StreamInfoPtr info(raw);
   if (status != NATS_OK) {
     ensured_epoch_ = 0;
-    link_->report(fmt::format("cannot look at {}: {}", bus::kInputStream, bus::last_error_text(status)));
-    link_->wait(Clock::now() + kTroublePause);
+    link_->report(
+        fmt::format("cannot look at {}: {}", bus::kInputStream, bus::last_error_text(status)));
+    pause();
     return std::nullopt;
   }
   const bool other = input_created_ != 0 && input_created_ != info->Created;
   if (input_position_ > 0 && (other || info->State.LastSeq < input_position_)) {
     mail_->push_always(StoreLostMail{
-        fmt::format("{} has lost what was read up to {}: it {} and ends at {}. Reading goes on with what is there",
-                    bus::kInputStream, input_position_, other ? "was made anew" : "is an older copy",
-                    info->State.LastSeq)});
+        fmt::format("{} has lost what was read up to {}: it {} and ends at {}. Reading goes on "
+                    "with what is there",
+                    bus::kInputStream, input_position_,
+                    other ? "was made anew" : "is an older copy", info->State.LastSeq)});
     input_position_ = 0;
   }
   input_created_ = info->Created;

@@ -12,8 +12,8 @@
 
 namespace serin::aggregator {
 
-/// The reader's thread: keeps the connection and the streams, reads SERIN_AUDIT once and whole, then SERIN_INPUT from
-/// where it is told. It reads only while the loop's queue has room.
+/// The reader's thread: keeps the connection and the streams, reads SERIN_AUDIT once and whole,
+/// then SERIN_INPUT from where it is told. It reads only while the loop's queue has room.
 class Reader {
  public:
   Reader(Bus::StreamLimits limits, std::shared_ptr<Link> link, std::shared_ptr<MailQueue> mail,
@@ -27,12 +27,16 @@ class Reader {
  private:
   void pass();
   bool ensure(const Link::State& state);
+  /// Before the next attempt, whatever wakes us meanwhile.
+  void pause();
   void read_audit(const Link::State& state);
   void read_input(const Link::State& state);
-  std::optional<PullReader> open(const Link::State& state, const char* stream, const char* filter, uint64_t after);
+  std::optional<PullReader> open(const Link::State& state, const char* stream, const char* filter,
+                                 uint64_t after);
   void audit_message(PullReader::Message& message);
   void input_message(PullReader::Message& message);
-  /// Where the stream ends now. Steps back to its beginning when it is not the stream that was read before.
+  /// Where the stream ends now. Steps back to its beginning when it is not the stream that was read
+  /// before.
   std::optional<uint64_t> find_place(const Link::State& state);
   void catch_up(bool reached);
   void unreadable(uint64_t seq, std::string subject, std::string error);
@@ -43,6 +47,7 @@ class Reader {
   const std::shared_ptr<LastSequences> audit_sequences_;
 
   uint64_t ensured_epoch_ = 0;
+  Clock::time_point pause_until_{};
   bool audit_done_ = false, caught_up_ = false, began_ = false;
   uint64_t audit_position_ = 0, input_position_ = 0;
   uint64_t target_ = 0;        ///< where the stream ended when reading began

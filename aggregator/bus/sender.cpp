@@ -36,7 +36,8 @@ Sender::Sender(std::shared_ptr<Link> link, std::shared_ptr<MailQueue> mail,
 void Sender::send(Outgoing outgoing) {
   const std::lock_guard lock(mutex_);
   if (closing_ || waiting_.size() >= kMaxWaiting) {
-    return answer(outgoing, fail(closing_ ? "the bus is being closed" : "too much waits for NATS already"));
+    return answer(outgoing,
+                  fail(closing_ ? "the bus is being closed" : "too much waits for NATS already"));
   }
   waiting_.push_back(std::move(outgoing));
   woken_ = true;
@@ -73,7 +74,8 @@ std::optional<Outgoing> Sender::next() {
     std::unique_lock lock(mutex_);
     expire(now);
     if (closing_ && (waiting_.empty() || now >= *closing_)) {
-      for (Outgoing& left : waiting_) answer(left, fail("the bus was closed before it could be stored"));
+      for (Outgoing& left : waiting_)
+        answer(left, fail("the bus was closed before it could be stored"));
       waiting_.clear();
       return std::nullopt;
     }
@@ -107,7 +109,8 @@ Clock::time_point Sender::next_deadline(Clock::time_point now) const {
 
 void Sender::settle(Outgoing outgoing, const Attempt& attempt) {
   if (attempt.outcome == Outcome::again) {
-    if (!attempt.text.empty()) link_->report(fmt::format("cannot store {}: {}", outgoing.subject, attempt.text));
+    if (!attempt.text.empty())
+      link_->report(fmt::format("cannot store {}: {}", outgoing.subject, attempt.text));
     retry_at_ = Clock::now() + pause_;
     pause_ = std::min(pause_ * 2, kLongestPause);
     const std::lock_guard lock(mutex_);
@@ -130,7 +133,8 @@ Sender::Attempt Sender::attempt(Session& session, const Outgoing& outgoing) {
   return publish(session, outgoing, *last);
 }
 
-Sender::Attempt Sender::publish(Session& session, const Outgoing& outgoing, std::optional<uint64_t> expected) {
+Sender::Attempt Sender::publish(Session& session, const Outgoing& outgoing,
+                                std::optional<uint64_t> expected) {
   jsPubOptions options;
   jsPubOptions_Init(&options);
   options.MaxWait = kMaxWaitMs;
@@ -141,10 +145,12 @@ Sender::Attempt Sender::publish(Session& session, const Outgoing& outgoing, std:
   }
   jsPubAck* raw = nullptr;
   jsErrCode code{};
-  const natsStatus status = js_Publish(&raw, session.js(), outgoing.subject.c_str(), outgoing.payload.data(),
-                                       static_cast<int>(outgoing.payload.size()), &options, &code);
+  const natsStatus status =
+      js_Publish(&raw, session.js(), outgoing.subject.c_str(), outgoing.payload.data(),
+                 static_cast<int>(outgoing.payload.size()), &options, &code);
   const bus::PubAckPtr ack(raw);
-  if (status != NATS_OK && static_cast<int>(code) == kWrongLastSequence) return conflict(session, outgoing, expected);
+  if (status != NATS_OK && static_cast<int>(code) == kWrongLastSequence)
+    return conflict(session, outgoing, expected);
   if (status != NATS_OK) return failed(outgoing, status, static_cast<int>(code));
   if (expected) known(outgoing).set(outgoing.subject, std::max(*expected, ack->Sequence));
   return {Outcome::stored, {}};
@@ -159,9 +165,11 @@ Sender::Attempt Sender::failed(const Outgoing& outgoing, natsStatus status, int 
   return {for_good ? Outcome::refused : Outcome::again, text};
 }
 
-/// The subject does not end where we thought. Either our own message was stored and its ack lost; or what we knew has
-/// been lost by the server (age, an emptied store); or somebody else has written, and then we must not.
-Sender::Attempt Sender::conflict(Session& session, const Outgoing& outgoing, std::optional<uint64_t> expected) {
+/// The subject does not end where we thought. Either our own message was stored and its ack lost;
+/// or what we knew has been lost by the server (age, an emptied store); or somebody else has
+/// written, and then we must not.
+Sender::Attempt Sender::conflict(Session& session, const Outgoing& outgoing,
+                                 std::optional<uint64_t> expected) {
   for (int i = 0; i < kMaxCorrections; ++i) {
     const auto last = last_of(session, outgoing);
     if (!last) return {Outcome::again, last.error().message};
@@ -170,7 +178,8 @@ Sender::Attempt Sender::conflict(Session& session, const Outgoing& outgoing, std
       return {Outcome::stored, {}};
     }
     if (last->sequence > expected.value_or(0)) {
-      return {Outcome::refused, "another aggregator has written there since (10071): this one must start anew"};
+      return {Outcome::refused,
+              "another aggregator has written there since (10071): this one must start anew"};
     }
     known(outgoing).set(outgoing.subject, last->sequence);
     if (last->sequence != expected) return publish(session, outgoing, last->sequence);
@@ -181,8 +190,8 @@ Sender::Attempt Sender::conflict(Session& session, const Outgoing& outgoing, std
 Result<Sender::Last> Sender::last_of(Session& session, const Outgoing& outgoing) {
   natsMsg* raw = nullptr;
   jsErrCode code{};
-  const natsStatus status =
-      js_GetLastMsg(&raw, session.js(), stream_of(outgoing), outgoing.subject.c_str(), nullptr, &code);
+  const natsStatus status = js_GetLastMsg(&raw, session.js(), stream_of(outgoing),
+                                          outgoing.subject.c_str(), nullptr, &code);
   const bus::MessagePtr message(raw);
   if (status == NATS_NOT_FOUND && static_cast<int>(code) == kNoMessageFound) return Last{};
   if (status != NATS_OK) return fail(bus::last_error_text(status));
@@ -192,7 +201,8 @@ Result<Sender::Last> Sender::last_of(Session& session, const Outgoing& outgoing)
 Result<std::optional<uint64_t>> Sender::expected(Session& session, const Outgoing& outgoing) {
   if (outgoing.expect == Outgoing::Expect::nothing) return std::nullopt;
   if (const auto found = known(outgoing).find(outgoing.subject)) return found;
-  if (outgoing.expect == Outgoing::Expect::audit) return std::optional<uint64_t>(0);  // the whole audit was read
+  if (outgoing.expect == Outgoing::Expect::audit)
+    return std::optional<uint64_t>(0);  // the whole audit was read
   const auto last = last_of(session, outgoing);
   if (!last) return std::unexpected(last.error());
   known(outgoing).set(outgoing.subject, last->sequence);

@@ -26,14 +26,16 @@ struct Outgoing {
   Bus::Done done;
 };
 
-/// The sender's thread: publishes one message after another, in order, each until it is stored, refused for good, or its
-/// time is over.
+/// The sender's thread: publishes one message after another, in order, each until it is stored,
+/// refused for good, or its time is over.
 class Sender {
  public:
-  /// Decisions and commands for a roll-out to thousands of hosts at once; more means that nobody reads the answers.
+  /// Decisions and commands for a roll-out to thousands of hosts at once; more means that nobody
+  /// reads the answers.
   static constexpr size_t kMaxWaiting = 8192;
 
-  Sender(std::shared_ptr<Link> link, std::shared_ptr<MailQueue> mail, std::shared_ptr<LastSequences> audit_sequences);
+  Sender(std::shared_ptr<Link> link, std::shared_ptr<MailQueue> mail,
+         std::shared_ptr<LastSequences> audit_sequences);
 
   // ---- the loop's thread
   void send(Outgoing outgoing);
@@ -73,9 +75,9 @@ class Sender {
   const std::shared_ptr<Link> link_;
   const std::shared_ptr<MailQueue> mail_;
   const std::shared_ptr<LastSequences> audit_sequences_;
-  LastSequences command_sequences_;       // sender's thread
-  std::chrono::milliseconds pause_{};     // sender's thread
-  Clock::time_point retry_at_{};          // sender's thread
+  LastSequences command_sequences_;    // sender's thread
+  std::chrono::milliseconds pause_{};  // sender's thread
+  Clock::time_point retry_at_{};       // sender's thread
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;

@@ -8,8 +8,8 @@
 
 namespace serin::aggregator {
 
-/// The last sequence known of each subject: what a write expects, so that whoever has not read the newest cannot write.
-/// Thread-safe.
+/// The last sequence known of each subject: what a write expects, so that whoever has not read the
+/// newest cannot write. Thread-safe.
 class LastSequences {
  public:
   /// Above it, all is forgotten and looked up again: 100,000 (host, service) pairs.

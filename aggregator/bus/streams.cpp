@@ -26,17 +26,42 @@ struct Wanted {
   int32_t max_message_bytes;
   int64_t duplicates_ns;
   bool allow_direct = true;
-  bool keep_all = false;  ///< nobody may delete or purge
+  bool keep_all = false;      ///< nobody may delete or purge
+  int64_t needed_in_all = 0;  ///< bytes of all streams, for an error's text
 };
 
 std::vector<Wanted> wanted_streams(const Bus::StreamLimits& limits) {
   const int64_t input_age = limits.input_age_seconds * kSecond;
   return {
-      {bus::kInputStream, {bus::kSamples, bus::kEvents, bus::kControls}, input_age, limits.input_bytes, kUnlimited,
-       64 * 1024, std::min(10 * kSecond, input_age)},
-      {bus::kCommandStream, {bus::kCommands}, 7 * kDay, limits.commands_bytes, 1, 16 * 1024, 120 * kSecond},
-      {bus::kAttentionStream, {bus::kAttention}, kDay, limits.attention_bytes, 1, 4 * 1024, 10 * kSecond},
-      {bus::kAuditStream, {bus::kAudit}, 400 * kDay, limits.audit_bytes, kUnlimited, 64 * 1024, 120 * kSecond, false,
+      {bus::kInputStream,
+       {bus::kSamples, bus::kEvents, bus::kControls},
+       input_age,
+       limits.input_bytes,
+       kUnlimited,
+       64 * 1024,
+       std::min(10 * kSecond, input_age)},
+      {bus::kCommandStream,
+       {bus::kCommands},
+       7 * kDay,
+       limits.commands_bytes,
+       1,
+       16 * 1024,
+       120 * kSecond},
+      {bus::kAttentionStream,
+       {bus::kAttention},
+       kDay,
+       limits.attention_bytes,
+       1,
+       4 * 1024,
+       10 * kSecond},
+      {bus::kAuditStream,
+       {bus::kAudit},
+       400 * kDay,
+       limits.audit_bytes,
+       kUnlimited,
+       64 * 1024,
+       120 * kSecond,
+       false,
        true},
   };
 }
@@ -55,25 +80,51 @@ bool set(bool& value, bool wanted) {
   return true;
 }
 
-std::string said(natsStatus status) { return bus::last_error_text(status); }
+std::string said(natsStatus status) {
+  return bus::last_error_text(status);
+}
 
-/// The server reserves a stream's bytes when it makes it.
-std::string storage_text(jsCtx* jet_stream, const Wanted& wanted) {
+struct Reserved {
+  int64_t bytes = 0;
+  int streams = 0;
+};
+
+/// What the account's streams have reserved so far.
+Reserved reserved(jsCtx* jet_stream) {
+  jsStreamInfoList* list = nullptr;
+  Reserved sum;
+  if (js_Streams(&list, jet_stream, nullptr, nullptr) != NATS_OK || list == nullptr) return sum;
+  for (int i = 0; i < list->Count; ++i) {
+    sum.bytes += std::max<int64_t>(list->List[i]->Config->MaxBytes, 0);
+    ++sum.streams;
+  }
+  jsStreamInfoList_Destroy(list);
+  return sum;
+}
+
+/// A stream's bytes are reserved when it is made. JetStream tells a client an account's limit, but
+/// not the server's.
+std::string storage_text(jsCtx* jet_stream, const Wanted& wanted, int64_t needed) {
   jsAccountInfo* raw = nullptr;
   js_GetAccountInfo(&raw, jet_stream, nullptr, nullptr);
   const bus::AccountInfoPtr account(raw);
-  const std::string has = account && account->Limits.MaxStore > 0
-                              ? fmt::format("this account may store {} bytes in all", account->Limits.MaxStore)
-                              : "its jetstream.max_file_store leaves less";
+  const Reserved now = reserved(jet_stream);
+  const bool limited = account && account->Limits.MaxStore > 0;
   return fmt::format(
-      "{} asks NATS for {} bytes of storage, but {} ({} bytes are in use by {} streams): raise the server's limit or "
-      "lower [nats.streams]",
-      wanted.name, wanted.max_bytes, has, account ? account->Store : 0, account ? account->Streams : 0);
+      "NATS has too little storage for {}: it asks for {} bytes (all of Serin for {}), and of {} "
+      "{} bytes are reserved "
+      "by {} streams already. Raise that limit or lower [nats.streams]",
+      wanted.name, wanted.max_bytes, needed,
+      limited ? fmt::format("the account's {} bytes", account->Limits.MaxStore)
+              : "the server's jetstream.max_file_store",
+      now.bytes, now.streams);
 }
 
-Error explain(jsCtx* jet_stream, const Wanted& wanted, const char* verb, natsStatus status, jsErrCode code) {
-  if (code == kNoStorage) return {storage_text(jet_stream, wanted)};
-  return {fmt::format("cannot {} the stream {}: {} ({})", verb, wanted.name, said(status), static_cast<int>(code))};
+Error explain(jsCtx* jet_stream, const Wanted& wanted, const char* verb, natsStatus status,
+              jsErrCode code) {
+  if (code == kNoStorage) return {storage_text(jet_stream, wanted, wanted.needed_in_all)};
+  return {fmt::format("cannot {} the stream {}: {} ({})", verb, wanted.name, said(status),
+                      static_cast<int>(code))};
 }
 
 Result<void> add(jsCtx* jet_stream, Wanted& wanted) {
@@ -91,7 +142,8 @@ Result<void> add(jsCtx* jet_stream, Wanted& wanted) {
   config.DenyDelete = config.DenyPurge = wanted.keep_all;
   jsErrCode code{};
   const natsStatus status = js_AddStream(nullptr, jet_stream, &config, nullptr, &code);
-  if (status != NATS_OK) return std::unexpected(explain(jet_stream, wanted, "create", status, code));
+  if (status != NATS_OK)
+    return std::unexpected(explain(jet_stream, wanted, "create", status, code));
   return {};
 }
 
@@ -133,7 +185,8 @@ Result<void> ensure(jsCtx* jet_stream, Wanted& wanted) {
   if (status == NATS_OK) return grow(jet_stream, wanted, *info);
   if (status == NATS_NOT_FOUND) return add(jet_stream, wanted);
   if (status == NATS_NO_RESPONDERS) {
-    return fail("NATS runs without JetStream: put `jetstream { store_dir: … }` into its configuration");
+    return fail(
+        "NATS runs without JetStream: put `jetstream { store_dir: … }` into its configuration");
   }
   return std::unexpected(explain(jet_stream, wanted, "look at", status, code));
 }
@@ -142,7 +195,10 @@ Result<void> ensure(jsCtx* jet_stream, Wanted& wanted) {
 
 Result<void> ensure_streams(jsCtx* jet_stream, const Bus::StreamLimits& limits) {
   auto all = wanted_streams(limits);
+  int64_t needed = 0;
+  for (const Wanted& wanted : all) needed += wanted.max_bytes;
   for (Wanted& wanted : all) {
+    wanted.needed_in_all = needed;
     if (auto made = ensure(jet_stream, wanted); !made) return made;
   }
   return {};

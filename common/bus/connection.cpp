@@ -1,8 +1,11 @@
 #include "common/bus/connection.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 namespace serin::bus {
 namespace {
@@ -101,6 +104,13 @@ Result<OptionsPtr> make_options(const ConnectionOptions& options, void* closure)
   return made;
 }
 
+/// cnats would only say that the connection is closed.
+Result<void> check_credentials(const std::optional<std::filesystem::path>& path) {
+  if (!path || access(path->c_str(), R_OK) == 0) return {};
+  return fail(
+      fmt::format("cannot read the NATS credentials {}: {}", path->string(), std::strerror(errno)));
+}
+
 }  // namespace
 
 std::string last_error_text(natsStatus status) {
@@ -117,7 +127,10 @@ Connection::Connection(std::shared_ptr<ConnectionListener> listener, std::string
 
 Result<std::unique_ptr<Connection>> Connection::open(const ConnectionOptions& options,
                                                      std::shared_ptr<ConnectionListener> listener) {
+  if (auto readable = check_credentials(options.credentials); !readable)
+    return std::unexpected(readable.error());
   std::unique_ptr<Connection> made(new Connection(std::move(listener), options.inbox_prefix));
+  made->tls_ = any_tls(options.urls);
   auto raw = make_options(options, made->closure_->key());
   if (!raw) return std::unexpected(raw.error());
   const natsStatus status = natsConnection_Connect(&made->connection_, raw->get());
@@ -145,13 +158,28 @@ std::string Connection::new_inbox() const {
   return inbox_prefix_ + made.substr(made.find('.'));
 }
 
+std::string Connection::last_error() const {
+  const char* text = nullptr;
+  const natsStatus status = natsConnection_GetLastError(connection_, &text);
+  if (status == NATS_OK) return {};
+  std::string why = text != nullptr && *text != '\0' ? text : natsStatus_GetText(status);
+  if (status == NATS_NO_SERVER && tls_)
+    why += " (or its certificate is not trusted: see SSL_CERT_FILE)";
+  return why;
+}
+
+std::string Connection::why(natsStatus status) const {
+  const std::string last = last_error();
+  return status == NATS_CONNECTION_CLOSED && !last.empty() ? last : last_error_text(status);
+}
+
 Result<SubscriptionPtr> Connection::subscribe(const std::string& subject, natsMsgHandler handler,
                                               const Closure& closure) const {
   natsSubscription* raw = nullptr;
   const natsStatus status =
       natsConnection_Subscribe(&raw, connection_, subject.c_str(), handler, closure.key());
   if (status != NATS_OK)
-    return fail(fmt::format("cannot subscribe to {}: {}", subject, last_error_text(status)));
+    return fail(fmt::format("cannot subscribe to {}: {}", subject, why(status)));
   return SubscriptionPtr(raw);
 }
 
@@ -159,7 +187,7 @@ Result<SubscriptionPtr> Connection::subscribe_sync(const std::string& subject) c
   natsSubscription* raw = nullptr;
   const natsStatus status = natsConnection_SubscribeSync(&raw, connection_, subject.c_str());
   if (status != NATS_OK)
-    return fail(fmt::format("cannot subscribe to {}: {}", subject, last_error_text(status)));
+    return fail(fmt::format("cannot subscribe to {}: {}", subject, why(status)));
   return SubscriptionPtr(raw);
 }
 

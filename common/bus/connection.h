@@ -50,6 +50,8 @@ class Connection {
   [[nodiscard]] bool up() const {
     return natsConnection_Status(connection_) == NATS_CONN_STATUS_CONNECTED;
   }
+  /// The connection's last trouble, such as why it is not up; empty when there was none.
+  [[nodiscard]] std::string last_error() const;
   /// A new subject below the inbox prefix, for answers.
   [[nodiscard]] std::string new_inbox() const;
   /// Calls handler(connection, subscription, message, closure) for each message.
@@ -61,10 +63,13 @@ class Connection {
  private:
   Connection(std::shared_ptr<ConnectionListener> listener, std::string inbox_prefix);
 
+  [[nodiscard]] std::string why(natsStatus status) const;
+
   std::shared_ptr<ConnectionListener> listener_;
   std::optional<Closure>
       closure_;  ///< gone before the connection closes: its last words concern nobody
   std::string inbox_prefix_;
+  bool tls_ = false;
   natsConnection* connection_ = nullptr;
 };
 

@@ -93,10 +93,11 @@ std::string NatsServer::url(const std::string& user, const std::string& password
 
 void NatsServer::write_config() const {
   std::ofstream file(directory_ / "nats.conf");
-  file << fmt::format("listen: 127.0.0.1:{}\nlog_file: \"{}\"\n", port_, (directory_ / "log").string());
+  file << fmt::format("listen: 127.0.0.1:{}\nlog_file: \"{}\"\n", port_,
+                      (directory_ / "log").string());
   if (options_.jetstream) {
-    file << fmt::format("jetstream {{ store_dir: \"{}\", max_file_store: {} }}\n", (directory_ / "store").string(),
-                        options_.max_file_store);
+    file << fmt::format("jetstream {{ store_dir: \"{}\", max_file_store: {} }}\n",
+                        (directory_ / "store").string(), options_.max_file_store);
   }
   file << options_.extra_config << "\n";
 }

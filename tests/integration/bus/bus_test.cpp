@@ -53,7 +53,8 @@ SignedCommand command_of(const std::string& text) {
   return command;
 }
 
-Bytes sample_bytes(uint64_t sequence, const std::string& host = "web-1", const std::string& service = "api") {
+Bytes sample_bytes(uint64_t sequence, const std::string& host = "web-1",
+                   const std::string& service = "api") {
   Sample sample;
   sample.from = {host, "boot", 7, sequence};
   sample.service = service;
@@ -116,7 +117,8 @@ class Aggregator {
   std::vector<uint64_t> sample_sequences() const {
     std::vector<uint64_t> all;
     for (const auto& input : inputs) {
-      if (const auto* sample = std::get_if<Sample>(&input.body)) all.push_back(sample->from.sequence);
+      if (const auto* sample = std::get_if<Sample>(&input.body))
+        all.push_back(sample->from.sequence);
     }
     return all;
   }
@@ -169,9 +171,13 @@ TEST(Bus, MakesTheStreamsAsTheContractSays) {
 TEST(Bus, RaisesWhatIsTooSmallAndLowersNothing) {
   NatsServer server;
   StreamClient client(server.url());
-  client.add_stream({.name = bus::kInputStream, .subjects = {bus::kSamples}, .max_bytes = 1 << 20,
+  client.add_stream({.name = bus::kInputStream,
+                     .subjects = {bus::kSamples},
+                     .max_bytes = 1 << 20,
                      .max_age_seconds = 60});
-  client.add_stream({.name = bus::kAttentionStream, .subjects = {bus::kAttention, "serin.more"}, .per_subject = 5,
+  client.add_stream({.name = bus::kAttentionStream,
+                     .subjects = {bus::kAttention, "serin.more"},
+                     .per_subject = 5,
                      .max_bytes = 32 << 20});
   Aggregator aggregator(server.url());
   ASSERT_TRUE(aggregator.until_audit_ended());
@@ -188,21 +194,24 @@ TEST(Bus, RaisesWhatIsTooSmallAndLowersNothing) {
 
 TEST(Bus, TooLittleStorageIsAnsweredWithBothFigures) {
   NatsServer server({.max_file_store = "32MB"});
+  StreamClient(server.url())
+      .add_stream({.name = "OTHER", .subjects = {"other"}, .max_bytes = 5'000'000});
   Aggregator aggregator(server.url());
   ASSERT_TRUE(aggregator.until([&] {
     return std::ranges::any_of(aggregator.details, [](const std::string& text) {
-      return text.contains("SERIN_INPUT") && text.contains("67108864") && text.contains("[nats.streams]");
+      return text.contains("SERIN_INPUT") && text.contains("67108864") &&
+             text.contains("5000000 bytes are reserved by 1 streams");
     });
   })) << testing::PrintToString(aggregator.details);
-  std::cerr << testing::PrintToString(aggregator.details);
 }
 
 TEST(Bus, AServerWithoutJetStreamIsNamed) {
   NatsServer server({.jetstream = false});
   Aggregator aggregator(server.url());
   ASSERT_TRUE(aggregator.until([&] {
-    return std::ranges::any_of(aggregator.details,
-                               [](const std::string& text) { return text.contains("without JetStream"); });
+    return std::ranges::any_of(aggregator.details, [](const std::string& text) {
+      return text.contains("without JetStream");
+    });
   })) << testing::PrintToString(aggregator.details);
 }
 
@@ -240,7 +249,8 @@ TEST(Bus, ReadsEveryKindInOrderWithTheServersTime) {
   EXPECT_EQ(std::get<Sample>(aggregator.inputs[0].body).from.sequence, 1u);
   EXPECT_EQ(std::get<Event>(aggregator.inputs[1].body), event);
   EXPECT_EQ(std::get<Control>(aggregator.inputs[2].body), act_of("act-1"));
-  for (const auto& input : aggregator.inputs) EXPECT_NEAR(static_cast<double>(input.stored_us - now_us), 0.0, 60e6);
+  for (const auto& input : aggregator.inputs)
+    EXPECT_NEAR(static_cast<double>(input.stored_us - now_us), 0.0, 60e6);
   EXPECT_LE(aggregator.inputs[0].stored_us, aggregator.inputs[2].stored_us);
 
   client.publish("serin.sample.api.web-1", sample_bytes(3));
@@ -292,7 +302,8 @@ TEST(Bus, WhatCannotBeReadIsTold) {
   ASSERT_EQ(aggregator.unreadable.size(), 6u);
   EXPECT_EQ(aggregator.unreadable[0].seq, 1u);
   EXPECT_EQ(aggregator.unreadable[0].subject, "serin.sample.api.web-1");
-  EXPECT_THAT(aggregator.unreadable[1].error, HasSubstr("web-2")) << "a host cannot speak for another";
+  EXPECT_THAT(aggregator.unreadable[1].error, HasSubstr("web-2"))
+      << "a host cannot speak for another";
 }
 
 TEST(Bus, ALongStreamArrivesWholeThroughABoundedQueue) {
@@ -306,7 +317,8 @@ TEST(Bus, ALongStreamArrivesWholeThroughABoundedQueue) {
     client.publish_unacked("serin.sample.api.web-1", bytes);
   }
   client.flush();
-  ASSERT_TRUE(aggregator.until([&] { return client.info(bus::kInputStream)->State.LastSeq == kCount; }));
+  ASSERT_TRUE(
+      aggregator.until([&] { return client.info(bus::kInputStream)->State.LastSeq == kCount; }));
   ASSERT_TRUE(aggregator.read());
   EXPECT_EQ(aggregator.inputs_at_caught_up, kCount);
   EXPECT_EQ(aggregator.sample_sequences(), one_to(kCount));
@@ -318,7 +330,8 @@ TEST(Bus, GoesOnWhereItWasAfterTheServerWasKilled) {
   ASSERT_TRUE(aggregator.read());
   for (uint64_t round = 0; round < 3; ++round) {
     StreamClient client(server.url());
-    for (uint64_t i = 1; i <= 200; ++i) client.publish("serin.sample.api.web-1", sample_bytes(round * 200 + i));
+    for (uint64_t i = 1; i <= 200; ++i)
+      client.publish("serin.sample.api.web-1", sample_bytes(round * 200 + i));
     if (round == 2) break;
     ASSERT_TRUE(aggregator.until_inputs(round * 200 + 50));
     server.kill();
@@ -328,8 +341,8 @@ TEST(Bus, GoesOnWhereItWasAfterTheServerWasKilled) {
   EXPECT_EQ(aggregator.sample_sequences(), one_to(600)) << "each once, in order";
   EXPECT_TRUE(aggregator.lost.empty());
   EXPECT_EQ(aggregator.caught_up, 1);
-  EXPECT_TRUE(std::ranges::any_of(aggregator.details,
-                                  [](const std::string& text) { return text.starts_with("down"); }));
+  EXPECT_TRUE(std::ranges::any_of(
+      aggregator.details, [](const std::string& text) { return text.starts_with("down"); }));
 }
 
 TEST(Bus, AFrozenServerIsWaitedFor) {
@@ -342,9 +355,11 @@ TEST(Bus, AFrozenServerIsWaitedFor) {
   server.freeze();
   std::optional<Result<void>> decision;
   std::string clock;
-  aggregator.bus->publish(decision_of("e1"), [&](Result<void> done) { decision = std::move(done); });
-  aggregator.bus->publish(Control{.kind = ControlKind::clock},
-                          [&](Result<void> done) { clock = done ? "stored" : done.error().message; });
+  aggregator.bus->publish(decision_of("e1"),
+                          [&](Result<void> done) { decision = std::move(done); });
+  aggregator.bus->publish(Control{.kind = ControlKind::clock}, [&](Result<void> done) {
+    clock = done ? "stored" : done.error().message;
+  });
   const auto frozen = std::chrono::steady_clock::now();
   aggregator.until([&] { return std::chrono::steady_clock::now() > frozen + 10s; });
   EXPECT_FALSE(decision) << "a decision waits";
@@ -385,8 +400,10 @@ TEST(Bus, AServerThatIsAwayAtTheStartIsFoundLater) {
   NatsServer server({.started = false});
   Aggregator aggregator(server.url());
   std::optional<Result<void>> decision;
-  aggregator.bus->publish(decision_of("e1"), [&](Result<void> done) { decision = std::move(done); });
-  EXPECT_THAT(aggregator.stored(act_of("act-1")), HasSubstr("in time")) << "an act is not kept for later";
+  aggregator.bus->publish(decision_of("e1"),
+                          [&](Result<void> done) { decision = std::move(done); });
+  EXPECT_THAT(aggregator.stored(act_of("act-1")), HasSubstr("in time"))
+      << "an act is not kept for later";
   EXPECT_FALSE(aggregator.bus->connected());
   EXPECT_FALSE(decision);
   server.start();
@@ -424,8 +441,12 @@ TEST(Bus, ARepeatIsStoredOnceAndIsNoError) {
   EXPECT_EQ(aggregator.stored(decision_of("e1")), "");
   EXPECT_EQ(aggregator.stored(decision_of("e1")), "");
   EXPECT_EQ(aggregator.stored(decision_of("e2")), "");
-  EXPECT_EQ(aggregator.stored(std::string("web-1"), std::string("api"), std::string("c1"), 1u, command_of("one")), "");
-  EXPECT_EQ(aggregator.stored(std::string("web-1"), std::string("api"), std::string("c1"), 1u, command_of("one")), "");
+  EXPECT_EQ(aggregator.stored(std::string("web-1"), std::string("api"), std::string("c1"), 1u,
+                              command_of("one")),
+            "");
+  EXPECT_EQ(aggregator.stored(std::string("web-1"), std::string("api"), std::string("c1"), 1u,
+                              command_of("one")),
+            "");
   EXPECT_EQ(aggregator.stored(act_of("a1")), "");
   EXPECT_EQ(aggregator.stored(act_of("a1")), "");
   StreamClient client(server.url());
@@ -437,7 +458,9 @@ TEST(Bus, ARepeatIsStoredOnceAndIsNoError) {
   EXPECT_EQ(client.read(bus::kCommandStream)[0].message_id, "c1-1");
   EXPECT_EQ(client.read(bus::kInputStream).size(), 1u);
 
-  EXPECT_EQ(aggregator.stored(std::string("web-1"), std::string("api"), std::string("c1"), 2u, command_of("two")), "");
+  EXPECT_EQ(aggregator.stored(std::string("web-1"), std::string("api"), std::string("c1"), 2u,
+                              command_of("two")),
+            "");
   const auto commands = client.read(bus::kCommandStream);
   ASSERT_EQ(commands.size(), 1u) << "the newest of each host and service";
   EXPECT_EQ(commands[0].message_id, "c1-2");
@@ -449,29 +472,59 @@ TEST(Bus, WhoHasNotReadTheNewestWritesNothing) {
   Aggregator stale(server.url());
   ASSERT_TRUE(stale.until_audit_ended());
   EXPECT_EQ(stale.stored(decision_of("e1")), "");
-  EXPECT_EQ(stale.stored(std::string("web-1"), std::string("api"), std::string("c1"), 1u, command_of("one")), "");
+  EXPECT_EQ(stale.stored(std::string("web-1"), std::string("api"), std::string("c1"), 1u,
+                         command_of("one")),
+            "");
   Aggregator other(server.url());
   ASSERT_TRUE(other.until_audit_ended());
   EXPECT_EQ(other.stored(decision_of("e2")), "");
-  EXPECT_EQ(other.stored(std::string("web-1"), std::string("api"), std::string("c2"), 1u, command_of("two")), "");
+  EXPECT_EQ(other.stored(std::string("web-1"), std::string("api"), std::string("c2"), 1u,
+                         command_of("two")),
+            "");
 
   EXPECT_THAT(stale.stored(decision_of("e3")), HasSubstr("10071"));
   EXPECT_THAT(stale.stored(decision_of("e4")), HasSubstr("10071")) << "and it stays so";
-  EXPECT_THAT(stale.stored(std::string("web-1"), std::string("api"), std::string("c3"), 1u, command_of("three")),
+  EXPECT_THAT(stale.stored(std::string("web-1"), std::string("api"), std::string("c3"), 1u,
+                           command_of("three")),
               HasSubstr("10071"));
   EXPECT_EQ(stale.stored(decision_of("e5", "web")), "") << "where nobody else has written it may";
   StreamClient client(server.url());
   EXPECT_EQ(client.read(bus::kCommandStream)[0].message_id, "c2-1");
 }
 
+TEST(Bus, AnAckThatWasLostLongAgoIsFoundInTheStream) {
+  NatsServer server;
+  Aggregator aggregator(server.url());
+  ASSERT_TRUE(aggregator.until_audit_ended());
+  StreamClient client(server.url());
+  client.set_duplicates_window(bus::kAuditStream, 100);
+  const auto bytes = wire::encode(decision_of("e1"));
+  const uint64_t stored = client.publish("serin.audit.api", bytes, "e1");
+  // The window has passed once an id that is younger than ours is taken a second time.
+  uint64_t probe = client.publish("serin.audit.probe", bytes, "probe");
+  ASSERT_TRUE(aggregator.until(
+      [&] { return client.publish("serin.audit.probe", bytes, "probe") != probe; }));
+
+  EXPECT_EQ(aggregator.stored(decision_of("e1")), "");
+  size_t found = 0;
+  for (const auto& one : client.read(bus::kAuditStream)) found += one.message_id == "e1" ? 1 : 0;
+  EXPECT_EQ(found, 1u);
+  EXPECT_EQ(stored, 1u);
+  EXPECT_EQ(aggregator.stored(decision_of("e2")), "");
+}
+
 TEST(Bus, ACommandThatHasAgedOutDoesNotForbidTheNext) {
   NatsServer server;
   Aggregator aggregator(server.url());
   ASSERT_TRUE(aggregator.until_audit_ended());
-  EXPECT_EQ(aggregator.stored(std::string("web-1"), std::string("api"), std::string("c1"), 1u, command_of("one")), "");
+  EXPECT_EQ(aggregator.stored(std::string("web-1"), std::string("api"), std::string("c1"), 1u,
+                              command_of("one")),
+            "");
   StreamClient client(server.url());
   client.purge_stream(bus::kCommandStream);
-  EXPECT_EQ(aggregator.stored(std::string("web-1"), std::string("api"), std::string("c2"), 1u, command_of("two")), "");
+  EXPECT_EQ(aggregator.stored(std::string("web-1"), std::string("api"), std::string("c2"), 1u,
+                              command_of("two")),
+            "");
   EXPECT_EQ(client.read(bus::kCommandStream).size(), 1u);
 }
 
@@ -480,7 +533,8 @@ TEST(Bus, WhatIsTooLongIsRefusedAtOnce) {
   Aggregator aggregator(server.url());
   ASSERT_TRUE(aggregator.until_audit_ended());
   Decision huge = decision_of("e1");
-  for (int i = 0; i < 2000; ++i) huge.hosts.push_back(fmt::format("host-{}-with-quite-a-long-name-indeed", i));
+  for (int i = 0; i < 2000; ++i)
+    huge.hosts.push_back(fmt::format("host-{}-with-quite-a-long-name-indeed", i));
   EXPECT_THAT(aggregator.stored(huge), HasSubstr("65536"));
   EXPECT_THAT(aggregator.stored(std::string("web-1"), std::string("api"), std::string("c1"), 1u,
                                 command_of(std::string(17'000, 'x'))),
@@ -512,6 +566,34 @@ TEST(Bus, ClosingAnswersEverything) {
   EXPECT_EQ(answered, 10);
 }
 
+TEST(Bus, ClosingDoesNotWaitForAFrozenServer) {
+  NatsServer server;
+  Aggregator aggregator(server.url());
+  ASSERT_TRUE(aggregator.read());
+  server.freeze();
+  bool answered = false, closed = false;
+  aggregator.bus->publish(decision_of("e1"), [&](Result<void>) { answered = true; });
+  aggregator.bus->close(100, [&] { closed = true; });
+  EXPECT_TRUE(aggregator.loop.until([&] { return closed; }, 15s));
+  EXPECT_TRUE(answered);
+  aggregator.bus.reset();
+}
+
+TEST(Bus, AStreamThatIsDeletedIsMadeAnew) {
+  NatsServer server;
+  Aggregator aggregator(server.url());
+  ASSERT_TRUE(aggregator.read());
+  StreamClient client(server.url());
+  for (uint64_t i = 1; i <= 3; ++i) client.publish("serin.sample.api.web-1", sample_bytes(i));
+  ASSERT_TRUE(aggregator.until_inputs(3));
+  client.delete_stream(bus::kInputStream);
+  ASSERT_TRUE(aggregator.until([&] { return client.info(bus::kInputStream) != nullptr; }));
+  ASSERT_TRUE(aggregator.until([&] { return !aggregator.lost.empty(); }));
+  client.publish("serin.sample.api.web-1", sample_bytes(4));
+  ASSERT_TRUE(aggregator.until_inputs(4));
+  EXPECT_EQ(aggregator.inputs.back().seq, 1u);
+}
+
 TEST(Bus, ClosingWritesWhatItCan) {
   NatsServer server;
   Aggregator aggregator(server.url());
@@ -532,11 +614,15 @@ TEST(Bus, CommandsAndAttentionReachTheAgent) {
   std::vector<Bytes> commands;
   uint32_t interval = 0;
   auto uplink = agent::Uplink::start(
-      aggregator.loop.get(), {.urls = {server.url()}, .host = "web.1", .boot_id = "boot", .services = {"api"}},
+      aggregator.loop.get(),
+      {.urls = {server.url()}, .host = "web.1", .boot_id = "boot", .services = {"api"}},
       {.on_command = [&](const std::string&, Bytes bytes) { commands.push_back(std::move(bytes)); },
-       .on_attention = [&](const std::string&, uint32_t interval_ms, uint32_t) { interval = interval_ms; }});
+       .on_attention = [&](const std::string&, uint32_t interval_ms,
+                           uint32_t) { interval = interval_ms; }});
   ASSERT_TRUE(uplink);
-  EXPECT_EQ(aggregator.stored(std::string("web.1"), std::string("api"), std::string("c1"), 1u, command_of("one")), "");
+  EXPECT_EQ(aggregator.stored(std::string("web.1"), std::string("api"), std::string("c1"), 1u,
+                              command_of("one")),
+            "");
   EXPECT_EQ(aggregator.stored(core::AttentionOrder{.service = "api", .interval_ms = 500}), "");
   ASSERT_TRUE(aggregator.until([&] { return !commands.empty() && interval != 0; }));
   const auto read = wire::decode_signed(commands[0]);
@@ -552,9 +638,9 @@ TEST(Bus, OverAnOutageEverySequenceArrivesAndInOrder) {
   NatsServer server;
   Aggregator aggregator(server.url());
   ASSERT_TRUE(aggregator.read());
-  auto uplink = agent::Uplink::start(aggregator.loop.get(),
-                                     {.urls = {server.url()}, .host = "web-1", .boot_id = "boot", .services = {"api"}},
-                                     {});
+  auto uplink = agent::Uplink::start(
+      aggregator.loop.get(),
+      {.urls = {server.url()}, .host = "web-1", .boot_id = "boot", .services = {"api"}}, {});
   ASSERT_TRUE(uplink);
   uint64_t sent = 0;
   const auto send = [&](int count) {
@@ -571,7 +657,8 @@ TEST(Bus, OverAnOutageEverySequenceArrivesAndInOrder) {
     ASSERT_TRUE(aggregator.until_inputs(sent - 50));
     server.kill();
     send(100);
-    ASSERT_TRUE(aggregator.until([&] { return !(*uplink)->stats().connected && !aggregator.bus->connected(); }));
+    ASSERT_TRUE(aggregator.until(
+        [&] { return !(*uplink)->stats().connected && !aggregator.bus->connected(); }));
     server.start();
   }
   ASSERT_TRUE(aggregator.until([&] { return (*uplink)->stats().ring_messages == 0; }));

@@ -63,6 +63,13 @@ void StreamClient::purge_stream(const std::string& name) {
   demand(js_PurgeStream(jet_stream_.get(), name.c_str(), nullptr, nullptr), "purge stream " + name);
 }
 
+void StreamClient::set_duplicates_window(const std::string& name, int64_t milliseconds) {
+  const auto now = info(name);
+  now->Config->Duplicates = milliseconds * 1'000'000;
+  demand(js_UpdateStream(nullptr, jet_stream_.get(), now->Config, nullptr, nullptr),
+         "update stream " + name);
+}
+
 bus::StreamInfoPtr StreamClient::info(const std::string& name) {
   jsStreamInfo* raw = nullptr;
   const natsStatus status =
@@ -90,7 +97,9 @@ void StreamClient::publish_unacked(const std::string& subject, std::span<const u
          "publish " + subject);
 }
 
-void StreamClient::flush() { demand(natsConnection_Flush(connection_), "flush"); }
+void StreamClient::flush() {
+  demand(natsConnection_Flush(connection_), "flush");
+}
 
 std::vector<StreamClient::Stored> StreamClient::read(const std::string& stream) {
   std::vector<Stored> all;

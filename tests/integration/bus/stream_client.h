@@ -34,6 +34,7 @@ class StreamClient {
   void add_agent_streams();
   void delete_stream(const std::string& name);
   void purge_stream(const std::string& name);
+  void set_duplicates_window(const std::string& name, int64_t milliseconds);
   bus::StreamInfoPtr info(const std::string& name);  ///< null when there is no such stream
 
   uint64_t publish(const std::string& subject, std::span<const uint8_t> payload,

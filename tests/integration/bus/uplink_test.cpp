@@ -3,7 +3,7 @@
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 
-#include <set>
+#include <cstdlib>
 
 #include "agent/uplink/stamp.h"
 #include "common/bus/attention.h"
@@ -66,6 +66,7 @@ struct Agent {
   explicit Agent(const std::string& url) : Agent(Uplink::Options{.urls = {url}}) {}
 
   ~Agent() {
+    if (!uplink) return;
     bool closed = false;
     uplink->close(0, [&] { closed = true; });
     EXPECT_TRUE(loop.until([&] { return closed; }));
@@ -431,6 +432,62 @@ TEST(Uplink, ClosingDoesNotWaitForAServerThatIsAway) {
   bool closed = false;
   (*uplink)->close(100, [&] { closed = true; });
   EXPECT_TRUE(loop.until([&] { return closed; }, 10s));
+}
+
+TEST(Uplink, ClosingDoesNotWaitForAFrozenServer) {
+  NatsServer server;
+  StreamClient client(server.url());
+  client.add_agent_streams();
+  Agent agent(server.url());
+  agent.send();
+  ASSERT_TRUE(agent.until_acked(1));
+  server.freeze();
+  agent.send_many(100);
+  bool closed = false;
+  agent.uplink->close(100, [&] { closed = true; });
+  EXPECT_TRUE(agent.loop.until([&] { return closed; }, 15s));
+  agent.uplink.reset();
+}
+
+TEST(Uplink, SpeaksTlsWhenTheUrlSaysSo) {
+  NatsServer server({.started = false});
+  const std::string base = server.directory().string();
+  const std::string make = fmt::format(
+      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "
+      "/CN=127.0.0.1 "
+      "-addext subjectAltName=IP:127.0.0.1 -keyout {0}/key.pem -out {0}/cert.pem 2>{0}/openssl.log",
+      base);
+  ASSERT_EQ(std::system(make.c_str()), 0);
+  server.set_config(
+      fmt::format("tls {{ cert_file: \"{0}/cert.pem\", key_file: \"{0}/key.pem\" }}", base));
+  server.start();
+  const std::string url = fmt::format("tls://127.0.0.1:{}", server.port());
+  Agent stranger(url);  // its authorities do not know this server
+  stranger.send();
+  ASSERT_TRUE(stranger.until([](const Uplink::Stats& now) { return !now.last_error.empty(); }))
+      << stranger.uplink->stats().connected << server.log();
+  EXPECT_FALSE(stranger.uplink->stats().connected);
+
+  EXPECT_THAT(stranger.uplink->stats().last_error, HasSubstr("SSL_CERT_FILE"));
+
+  const char* const before = std::getenv("SSL_CERT_FILE");
+  const std::string authorities = before != nullptr ? before : "";
+  ASSERT_EQ(setenv("SSL_CERT_FILE", (base + "/cert.pem").c_str(), 1), 0);
+  Agent agent(url);
+  EXPECT_TRUE(agent.until_connected()) << agent.uplink->stats().last_error;
+  before != nullptr ? setenv("SSL_CERT_FILE", authorities.c_str(), 1) : unsetenv("SSL_CERT_FILE");
+}
+
+TEST(Uplink, CredentialsThatAreMissingAreNamed) {
+  NatsServer server;
+  StreamClient client(server.url());
+  client.add_agent_streams();
+  const auto path = server.directory() / "agent.creds";
+  Agent agent(Uplink::Options{.urls = {server.url()}, .credentials = path});
+  agent.send();
+  ASSERT_TRUE(agent.until([&](const Uplink::Stats& now) {
+    return now.last_error.contains(path.string());
+  })) << agent.uplink->stats().last_error;
 }
 
 TEST(Uplink, WithoutAServerOrAHostNameItDoesNotStart) {
