@@ -7,6 +7,7 @@
 #include "aggregator/core/judge/count_family.h"
 #include "aggregator/core/judge/latency_family.h"
 #include "aggregator/core/judge/metric.h"
+#include "aggregator/core/judge/restart_family.h"
 
 namespace serin::judge {
 namespace {
@@ -97,6 +98,7 @@ void Battery::State::open_pool(double at_seconds) {
 
 void Battery::State::open(Gathering& g, size_t baseline_hosts) {
   for (const auto& family : families) {
+    if (!family->covers(g.scope)) continue;
     g.metrics.push_back(family->open(g.scope, baseline_hosts, family->alpha() * g.alpha_share));
   }
   g.rows.reserve(g.scope.hosts.size());
@@ -172,6 +174,7 @@ Battery::Battery(const Options& options, std::vector<HostHistory> history)
       present[static_cast<size_t>(s)] = true;
     }
   }
+  present[static_cast<size_t>(Share::restarts)] = options.restarts;
   const auto alpha = alpha_budget(options, present);
   state_->families.push_back(
       std::make_unique<ErrorFamily>(options, alpha[static_cast<size_t>(Share::errors)], history));
@@ -179,6 +182,10 @@ Battery::Battery(const Options& options, std::vector<HostHistory> history)
     for (auto& family : LatencyFamily::make(options, alpha, history)) {
       state_->families.push_back(std::move(family));
     }
+  }
+  if (options.restarts) {
+    state_->families.push_back(std::make_unique<RestartFamily>(
+        options, alpha[static_cast<size_t>(Share::restarts)], history));
   }
 }
 
@@ -227,7 +234,8 @@ void Battery::step(double at_seconds, std::span<const HostStep> canary,
     s.canary_steps.push_back(step);
     s.canary_steps.back().age_seconds = s.bounded_age(*known, step.age_seconds);
   }
-  const StepView view{.canary = s.canary_steps,
+  const StepView view{.at_seconds = at_seconds,
+                      .canary = s.canary_steps,
                       .baseline = baseline,
                       .comparable = baseline.size() >= kLeastBaselineHosts};
   for (const auto& family : s.families) family->observe(view);

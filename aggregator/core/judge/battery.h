@@ -26,6 +26,7 @@ struct HostStep {
   const ExpHistogram* latency = nullptr;  ///< may be null
   std::optional<double> cpu_seconds{}, rss_bytes{}, fds{}, threads{};
   std::span<const std::pair<std::string_view, double>> business{};
+  uint32_t unexpected_ends = 0;  ///< of the process, within the step
 };
 
 /// The past of one host on the old version: 10 s blocks, the same block index is the same time on
@@ -37,6 +38,8 @@ struct HostHistory {
     int32_t index = 0;  ///< ascending; missing blocks are left out
     uint64_t requests = 0, errors = 0;
     const ExpHistogram* latency = nullptr;  ///< read by the constructor only; may be null
+    std::optional<double> cpu_seconds{}, rss_bytes{}, fds{}, threads{};
+    uint32_t unexpected_ends = 0;
   };
   std::vector<Block> blocks{};
 };
@@ -56,6 +59,11 @@ struct Options {
   /// Practical margins: slower by this share is not worth a rollback. p99.9 takes p99's.
   double latency_p50 = 0.05, latency_p90 = 0.05, latency_p99 = 0.05;
   double must_see_latency_ratio = 2;  ///< of p90
+  double cpu_per_request = 0.05;
+  /// Whether whoever feeds the battery fills `unexpected_ends`; otherwise restarts are not judged.
+  bool restarts = false;
+  /// A leak is what fills this within half a day.
+  double memory_left_bytes = 8e9, fds_left = 1000;
   double warmup_factor_latency = 4, warmup_tau_latency_seconds = 20;
 };
 

@@ -35,14 +35,19 @@ const char* name(Process p) {
   return names[static_cast<size_t>(p)];
 }
 
+std::array<double, CountPlan::kGrid> effect_grid(double s, double top) {
+  std::array<double, CountPlan::kGrid> v;
+  for (size_t j = 0; j < CountPlan::kNear; ++j) v[j] = (static_cast<double>(j) - 8) * 0.5 * s;
+  const double ratio = std::pow(top / (4 * s), 1.0 / static_cast<double>(CountPlan::kFar));
+  for (size_t j = 0; j < CountPlan::kFar; ++j) {
+    v[CountPlan::kNear + j] = 4 * s * std::pow(ratio, static_cast<double>(j + 1));
+  }
+  return v;
+}
+
 CountPlan::CountPlan(const CountOptions& o) : options(o) {
   const NullModel& null = o.null;
-  std::array<double, kGrid> v;
-  for (size_t j = 0; j < kNear; ++j) v[j] = (static_cast<double>(j) - 8) * 0.5 * null.s;
-  const double ratio = std::pow(kTop / (4 * null.s), 1.0 / static_cast<double>(kFar));
-  for (size_t j = 0; j < kFar; ++j) {
-    v[kNear + j] = 4 * null.s * std::pow(ratio, static_cast<double>(j + 1));
-  }
+  const auto v = effect_grid(null.s, kTop);
   const auto width = cell_widths(v);
   for (size_t j = 0; j < kGrid; ++j) {
     u[j] = v[j] + null.centre;

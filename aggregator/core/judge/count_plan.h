@@ -56,6 +56,9 @@ struct CountPlan {
   std::array<double, kProcesses> bound{};    ///< u_m of the boundary processes
 };
 
+/// Steps of s/2 in [-4 s, 4 s], then geometric ones up to `top` > 4 s.
+std::array<double, CountPlan::kGrid> effect_grid(double s, double top);
+
 /// Half the distance of the neighbours, one-sided at the ends.
 template <size_t N>
 std::array<double, N> cell_widths(const std::array<double, N>& grid) {

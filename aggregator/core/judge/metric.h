@@ -22,6 +22,7 @@ struct Scope {
 
 /// A closed step as metrics see it. Ages of canary hosts are bounded after repeated restarts.
 struct StepView {
+  double at_seconds = 0;  ///< end of the step since the start of the watch
   std::span<const HostStep> canary, baseline;
   /// False: too few baseline hosts. Nothing is compared, but the prior on late starts is paid.
   bool comparable = true;
@@ -57,6 +58,8 @@ class Family {
                                                      double alpha) = 0;
   /// Its alpha, all scopes together.
   [[nodiscard]] virtual double alpha() const = 0;
+  /// False: this scope cannot be judged by it (a host without a past, say), and gets no metric.
+  [[nodiscard]] virtual bool covers(const Scope&) const { return true; }
 };
 
 }  // namespace serin::judge
