@@ -37,6 +37,7 @@ struct Policy {
   double slo_errors = 0;
   int slo_min_requests = 50;
   double must_see_errors = 0.01;  ///< a pass at the window's end needs 90 % power to see this share of new errors
+  double must_see_latency = 2;  ///< and this ratio of p90
   int min_requests_to_pass = 500;
   double baseline_age_seconds = 120;  ///< younger processes are no baseline: their warm-up would hide a regression
   double verify_seconds = 120;    ///< a rollback that has not recovered by then was not the cause

@@ -51,7 +51,10 @@ void walk_policy(PolicyType& policy, Walker&& at) {
     slo.share("errors", policy.slo_errors);
     slo.integer("min_requests", policy.slo_min_requests, 1, 1'000'000);
   });
-  at.group("must_see", [&](auto& must_see) { must_see.share("errors", policy.must_see_errors); });
+  at.group("must_see", [&](auto& must_see) {
+    must_see.share("errors", policy.must_see_errors);
+    must_see.number("latency", policy.must_see_latency, 1.01, 1'000);
+  });
   at.integer("min_requests_to_pass", policy.min_requests_to_pass, 0, 1'000'000'000);
   at.duration("baseline_age", policy.baseline_age_seconds, 0, 3'600);
   at.duration("verify_within", policy.verify_seconds, 10, 3'600);

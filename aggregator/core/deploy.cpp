@@ -27,12 +27,20 @@ std::string words_percent(double share) {
   return fmt::format("{:.1f} %", percent);
 }
 
-std::string words_evidence(const Reason& reason, size_t baseline_hosts) {
+std::string words_compared(const std::string& metric, double canary, double baseline,
+                           std::optional<double> edge_seconds) {
+  if (!edge_seconds) {
+    return fmt::format("{} {} against {}", metric, words_percent(canary), words_percent(baseline));
+  }
+  return fmt::format("{}: {} of requests slower than {:.3g} ms against {}", metric, words_percent(canary),
+                     *edge_seconds * 1e3, words_percent(baseline));
+}
+
+std::string words_evidence(const Reason& reason, std::optional<double> edge_seconds, size_t baseline_hosts) {
   std::string text = reason.metric;
   if (reason.canary && reason.baseline) {
-    text += fmt::format(" {} against {} on {} host{}", words_percent(*reason.canary),
-                        words_percent(*reason.baseline), baseline_hosts,
-                        baseline_hosts == 1 ? "" : "s");
+    text = words_compared(reason.metric, *reason.canary, *reason.baseline, edge_seconds) +
+           fmt::format(" on {} host{}", baseline_hosts, baseline_hosts == 1 ? "" : "s");
   }
   if (reason.log_evidence) {
     const double odds = std::exp(std::min(*reason.log_evidence, std::log(1e9)));

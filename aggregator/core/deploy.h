@@ -73,6 +73,7 @@ struct Deploy {
   double history_error_rate = 0;
   std::deque<Canary::Second> baseline_recent;  ///< the last 30 s, for fleet-wide trouble
 
+  std::optional<double> fired_edge_seconds;  ///< latency metrics: "slower than this" is what was compared
   std::optional<judge::Recovery> recovery;
   int recovery_quiet_seconds = 0;  ///< all restored hosts serve and nothing died
   int64_t recovery_deaths_since_us = 0;
@@ -88,7 +89,9 @@ struct Deploy {
 
 /// The words people read: the same in API, CLI and alerts.
 std::string words_percent(double share);
-std::string words_evidence(const Reason& reason, size_t baseline_hosts);
+std::string words_compared(const std::string& metric, double canary, double baseline,
+                           std::optional<double> edge_seconds);
+std::string words_evidence(const Reason& reason, std::optional<double> edge_seconds, size_t baseline_hosts);
 std::string words_rolled_back(const Deploy& deploy);
 
 }  // namespace serin::core

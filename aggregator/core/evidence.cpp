@@ -220,7 +220,8 @@ void Fold::State::feed(Service& service, Deploy& deploy, int64_t second) {
   reason.log_evidence = fired->log_evidence;
   reason.threshold = fired->threshold;
   if (fired->host) reason.host = service.tracks[*fired->host]->host;
-  reason.text = words_evidence(reason, deploy.baseline_hosts.size());
+  deploy.fired_edge_seconds = fired->edge_seconds;
+  reason.text = words_evidence(reason, fired->edge_seconds, deploy.baseline_hosts.size());
   decide_rollback(service, deploy, std::move(reason), {});
 }
 

@@ -22,6 +22,16 @@ constexpr int kQuietSeconds = 10;            ///< a guardrail's recovery: this l
 constexpr double kLeastStillBadRatio = 1.5;
 constexpr double kLeastUsualRate = 0.0005;   ///< a fleet without errors is still compared with something
 
+/// Requests above an edge of the histogram.
+uint64_t slower_than(const ExpHistogram& latency, double edge_seconds) {
+  const int32_t first = ExpHistogram::index_of(edge_seconds) + 1;
+  uint64_t count = 0;
+  for (size_t i = 0; i < latency.counts().size(); ++i) {
+    if (latency.offset() + static_cast<int32_t>(i) >= first) count += latency.counts()[i];
+  }
+  return count;
+}
+
 /// Passing refusals: the command was not executed and may be asked for again.
 bool may_pass(std::string_view reason) {
   for (std::string_view word : {"busy", "held", "expired", "not_running", "ambiguous"}) {
@@ -298,10 +308,9 @@ void Fold::State::after_steps(Service& service, Deploy& deploy) {
   tell("rolled_back", deploy,
        fmt::format("{} {} rolled back on {} · {} · {}", service.name, deploy.version, hosts,
                    deploy.reason.text, words_rolled_back(deploy)));
-  const bool by_rate = deploy.reason.effect || (deploy.reason.canary && deploy.reason.baseline);
+  const bool by_rate = deploy.reason.canary && deploy.reason.baseline;
   if (!by_rate || deploy.reason.kind == ReasonKind::act) return;
-  const double effect = deploy.reason.effect.value_or(
-      *deploy.reason.canary / std::max(*deploy.reason.baseline, kLeastUsualRate));
+  const double effect = *deploy.reason.canary / std::max(*deploy.reason.baseline, kLeastUsualRate);
   // Half way back, on the log scale, is still sick: in ratio to the baseline and in the hosts' own rate.
   const double sick = deploy.reason.canary.value_or(0);
   const double usual = std::max(deploy.reason.baseline.value_or(0), kLeastUsualRate);
@@ -315,6 +324,9 @@ void Fold::State::verify_recovery(Service& service, Deploy& deploy, int64_t seco
   const std::vector<Cell>* cells = service.steps.at(second);
   double canary_requests = 0, canary_errors = 0, baseline_requests = 0, baseline_errors = 0;
   size_t serving = 0, restored = 0;
+  const auto bad_in = [&](const Cell& cell) {
+    return deploy.fired_edge_seconds ? slower_than(cell.latency, *deploy.fired_edge_seconds) : cell.errors;
+  };
   for (const Canary& canary : deploy.canaries) restored += canary.verified_us != 0 && !service.tracks[canary.host]->gone ? 1 : 0;
   if (cells != nullptr) {
     for (const Cell& cell : *cells) {
@@ -323,11 +335,11 @@ void Fold::State::verify_recovery(Service& service, Deploy& deploy, int64_t seco
       if (canary != nullptr && canary->verified_us != 0 && cell.version == canary->target) {
         ++serving;
         canary_requests += static_cast<double>(cell.requests);
-        canary_errors += static_cast<double>(cell.errors);
+        canary_errors += static_cast<double>(bad_in(cell));
       } else if (canary == nullptr && service.settled(cell.version) &&
                  !in_other_deploy(service, deploy, cell.host)) {
         baseline_requests += static_cast<double>(cell.requests);
-        baseline_errors += static_cast<double>(cell.errors);
+        baseline_errors += static_cast<double>(bad_in(cell));
       }
     }
   }

@@ -10,8 +10,7 @@ namespace {
 
 std::string words_metric(const judge::Finding& finding, const DeployView& deploy) {
   if (!finding.canary || !finding.baseline) return finding.metric + ": nothing to compare yet";
-  std::string text = fmt::format("{} {} against {}", finding.metric, words_percent(*finding.canary),
-                                 words_percent(*finding.baseline));
+  std::string text = words_compared(finding.metric, *finding.canary, *finding.baseline, finding.edge_seconds);
   if (finding.effect) {
     text += fmt::format(", x{:.2f}", *finding.effect);
     if (finding.effect_low && finding.effect_high) {

@@ -176,9 +176,13 @@ void Fold::State::make_battery(Service& service, Deploy& deploy) {
   options.false_rollback_probability = policy.false_rollback_probability * deploy.alpha_share;
   options.errors_relative = policy.margins.errors_relative;
   options.errors_absolute = policy.margins.errors_absolute;
+  options.latency_p50 = policy.margins.latency_p50;
+  options.latency_p90 = policy.margins.latency_p90;
+  options.latency_p99 = policy.margins.latency_p99;
   options.window_seconds = policy.watch_window_seconds;
   options.step_seconds = deploy.step_seconds;
   options.must_see_errors = policy.must_see_errors;
+  options.must_see_latency_ratio = policy.must_see_latency;
 
   std::vector<judge::HostHistory> past;
   const int64_t before = deploy.first_second * kSecondUs / History::kBlockUs;
@@ -190,7 +194,8 @@ void Fold::State::make_battery(Service& service, Deploy& deploy) {
                                        deploy.baseline_versions.end()) {
         continue;
       }
-      host.blocks.push_back({static_cast<int32_t>(block.index - before), block.requests, block.errors});
+      host.blocks.push_back({static_cast<int32_t>(block.index - before), block.requests, block.errors,
+                             block.latency.empty() ? nullptr : &block.latency});
       requests += block.requests;
       errors += block.errors;
     }

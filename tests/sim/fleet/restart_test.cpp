@@ -12,6 +12,7 @@ PolicySet quick_policy() {
   policy.fallback.watch_window_seconds = 45;
   policy.fallback.baseline_age_seconds = 20;
   policy.fallback.must_see_errors = 0.05;
+  policy.fallback.must_see_latency = 6;
   return policy;
 }
 

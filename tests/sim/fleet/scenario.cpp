@@ -69,6 +69,7 @@ void read_policy(Story& story, const Options& o) {
   p.baseline_age_seconds = number(o, "baseline_age", p.baseline_age_seconds);
   p.max_parallel = number(o, "max_parallel", p.max_parallel);
   p.must_see_errors = number(o, "must_see", p.must_see_errors);
+  p.must_see_latency = number(o, "must_see_latency", p.must_see_latency);
   p.verify_seconds = number(o, "verify", p.verify_seconds);
   if (auto mode = o.find("mode"); mode != o.end()) {
     p.mode = mode->second == "observe"     ? Policy::Mode::observe
