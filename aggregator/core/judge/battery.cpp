@@ -3,11 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "aggregator/core/judge/alpha_budget.h"
-#include "aggregator/core/judge/count_family.h"
-#include "aggregator/core/judge/latency_family.h"
+#include "aggregator/core/judge/families.h"
 #include "aggregator/core/judge/metric.h"
-#include "aggregator/core/judge/restart_family.h"
 
 namespace serin::judge {
 namespace {
@@ -166,27 +163,7 @@ PassAnswer Battery::State::pass(const Against& against) const {
 Battery::Battery(const Options& options, std::vector<HostHistory> history)
     : state_(std::make_unique<State>()) {
   state_->options = options;
-  Present present{};
-  present[static_cast<size_t>(Share::errors)] = true;
-  if (LatencyFamily::present(history)) {
-    for (const Share s :
-         {Share::latency_p50, Share::latency_p90, Share::latency_p99, Share::latency_p999}) {
-      present[static_cast<size_t>(s)] = true;
-    }
-  }
-  present[static_cast<size_t>(Share::restarts)] = options.restarts;
-  const auto alpha = alpha_budget(options, present);
-  state_->families.push_back(
-      std::make_unique<ErrorFamily>(options, alpha[static_cast<size_t>(Share::errors)], history));
-  if (LatencyFamily::present(history)) {
-    for (auto& family : LatencyFamily::make(options, alpha, history)) {
-      state_->families.push_back(std::move(family));
-    }
-  }
-  if (options.restarts) {
-    state_->families.push_back(std::make_unique<RestartFamily>(
-        options, alpha[static_cast<size_t>(Share::restarts)], history));
-  }
+  state_->families = make_families(options, history);
 }
 
 Battery::~Battery() = default;

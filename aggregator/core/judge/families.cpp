@@ -1,0 +1,97 @@
+#include "aggregator/core/judge/families.h"
+
+#include <cmath>
+
+#include "aggregator/core/judge/alpha_budget.h"
+#include "aggregator/core/judge/count_family.h"
+#include "aggregator/core/judge/gauge_family.h"
+#include "aggregator/core/judge/latency_family.h"
+#include "aggregator/core/judge/restart_family.h"
+
+namespace serin::judge {
+namespace {
+
+constexpr double kHalfDaySeconds = 43200;  // a leak is what would fill the host within it
+constexpr double kLevelMargin = 0.05;      // of file descriptors and threads
+
+/// First looks at a slope: memory fills caches at first, descriptors do not.
+LeakSettings memory_leak(const Options& o) {
+  return {.first_look_seconds = 240,
+          .suspect_until_seconds = 900,
+          .margin = o.memory_left_bytes / kHalfDaySeconds,
+          .sd_floor = 1000};
+}
+
+LeakSettings descriptor_leak(const Options& o) {
+  return {.first_look_seconds = 120,
+          .suspect_until_seconds = 0,
+          .margin = o.fds_left / kHalfDaySeconds,
+          .sd_floor = 0.001};
+}
+
+struct GaugeKind {
+  Share share;
+  GaugeSettings settings;
+};
+
+std::vector<GaugeKind> gauges(const Options& o) {
+  const auto settings = [&](Gauge gauge, const char* metric) {
+    return GaugeSettings{.gauge = gauge,
+                         .metric = metric,
+                         .window_seconds = o.window_seconds,
+                         .step_seconds = o.step_seconds};
+  };
+  GaugeSettings cpu = settings(Gauge::cpu_per_request, "cpu_per_request");
+  cpu.level_margin = std::log1p(o.cpu_per_request);
+  GaugeSettings rss = settings(Gauge::rss_bytes, "rss_bytes");
+  rss.leak = memory_leak(o);
+  GaugeSettings fds = settings(Gauge::fds, "fds");
+  fds.level_margin = kLevelMargin;
+  fds.leak = descriptor_leak(o);
+  GaugeSettings threads = settings(Gauge::threads, "threads");
+  threads.level_margin = kLevelMargin;
+  return {{Share::cpu_per_request, cpu},
+          {Share::rss_bytes, rss},
+          {Share::fds, fds},
+          {Share::threads, threads}};
+}
+
+}  // namespace
+
+std::vector<std::unique_ptr<Family>> make_families(const Options& options,
+                                                   std::span<const HostHistory> history) {
+  Present present{};
+  const auto shows = [&](Share share) -> bool& { return present[static_cast<size_t>(share)]; };
+  shows(Share::errors) = true;
+  const bool latency = LatencyFamily::present(history);
+  for (const Share s :
+       {Share::latency_p50, Share::latency_p90, Share::latency_p99, Share::latency_p999}) {
+    shows(s) = latency;
+  }
+  auto kinds = gauges(options);
+  for (const auto& kind : kinds) {
+    shows(kind.share) = GaugeFamily::present(kind.settings.gauge, history);
+  }
+  shows(Share::restarts) = options.restarts;
+
+  const auto alpha = alpha_budget(options, present);
+  const auto part = [&](Share share) { return alpha[static_cast<size_t>(share)]; };
+  std::vector<std::unique_ptr<Family>> out;
+  out.push_back(std::make_unique<ErrorFamily>(options, part(Share::errors), history));
+  if (latency) {
+    for (auto& family : LatencyFamily::make(options, alpha, history)) {
+      out.push_back(std::move(family));
+    }
+  }
+  for (auto& kind : kinds) {
+    if (!shows(kind.share)) continue;
+    kind.settings.alpha = part(kind.share);
+    out.push_back(std::make_unique<GaugeFamily>(std::move(kind.settings), history));
+  }
+  if (options.restarts) {
+    out.push_back(std::make_unique<RestartFamily>(options, part(Share::restarts), history));
+  }
+  return out;
+}
+
+}  // namespace serin::judge

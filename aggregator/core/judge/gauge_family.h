@@ -1,0 +1,99 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "aggregator/core/judge/level_test.h"
+#include "aggregator/core/judge/metric.h"
+
+// Gauges of the process, where the unit is the host and not the request: CPU per request, threads
+// and file descriptors by their level, memory and file descriptors by their slope. Samples are
+// gathered into blocks of 10 s.
+
+namespace serin::judge {
+
+enum class Gauge { cpu_per_request, rss_bytes, fds, threads };
+
+struct LeakSettings {
+  double first_look_seconds = 120;  ///< age of the youngest host at the first look
+  /// Until this age a slope only counts when it does not flatten: a filling cache slows down, a
+  /// leak does not.
+  double suspect_until_seconds = 0;
+  double margin = 0;    ///< slope that nobody minds, a second
+  double sd_floor = 0;  ///< of a host's slope, a second
+};
+
+struct GaugeSettings {
+  Gauge gauge = Gauge::fds;
+  std::string metric;
+  double alpha = 0;
+  std::optional<double> level_margin{};  ///< log scale; absent: the level says nothing (memory)
+  std::optional<LeakSettings> leak{};
+  double window_seconds = 600;
+  double step_seconds = 1;
+};
+
+class GaugeFamily final : public Family {
+ public:
+  GaugeFamily(GaugeSettings settings, std::span<const HostHistory> history);
+  /// Whether enough hosts showed this gauge in the past.
+  static bool present(Gauge gauge, std::span<const HostHistory> history);
+
+  void observe(const StepView& view) override;
+  [[nodiscard]] std::unique_ptr<Metric> open(const Scope& scope, size_t baseline_hosts,
+                                             double alpha) override;
+  [[nodiscard]] double alpha() const override { return settings_.alpha; }
+  [[nodiscard]] bool covers(const Scope& scope) const override;
+
+  [[nodiscard]] const GaugeSettings& settings() const { return settings_; }
+
+  // What metrics read once a block has closed.
+  /// Number of the last closed block; -1 before the first.
+  [[nodiscard]] int64_t closed() const { return closed_; }
+  /// Its mean over the hosts, and their least age at its start; absent unless each of them
+  /// reported.
+  struct Cohort {
+    double mean = 0;       ///< of the gauge
+    double deviation = 0;  ///< log scale, from each host's own past; 0 where one has none
+    double least_age = 0;
+  };
+  [[nodiscard]] std::optional<Cohort> canary(const Scope& scope) const;
+  [[nodiscard]] const std::optional<Cohort>& baseline() const { return baseline_; }
+  /// Whether every one of these hosts has a past to be compared with.
+  [[nodiscard]] bool known(const Scope& scope) const;
+  [[nodiscard]] LevelNull level_null(size_t canary_hosts) const;
+  /// Slope of the mean of the scope's hosts over blocks [from, to), a second; absent with too many
+  /// gaps.
+  [[nodiscard]] std::optional<double> slope(const Scope& scope, int64_t from, int64_t to) const;
+  struct Slopes {
+    double mean = 0, variance = 0;
+    size_t hosts = 0;
+  };
+  /// Of the baseline's hosts over the same blocks.
+  [[nodiscard]] Slopes baseline_slopes(int64_t from, int64_t to) const;
+
+ private:
+  struct Record {
+    bool seen = false, baseline = false, reported = false;
+    std::optional<double> past;             ///< mean of the log
+    double value = 0, weight = 0, age = 0;  ///< of the open block
+    double closed_value = 0, closed_age = 0;
+    std::vector<double> series;  ///< by block, NaN where nothing was reported
+  };
+  void learn(std::span<const HostHistory> history);
+  void gather(const HostStep& step, bool baseline);
+  void close();
+  [[nodiscard]] const Record* find(uint32_t host) const;
+
+  GaugeSettings settings_;
+  double within_ = 0,
+         moved_ = 0;  ///< variance of a block, and of a host's level between halves of the past
+  size_t past_hosts_ = 0;
+  size_t longest_;               ///< blocks that are kept for slopes
+  std::vector<Record> records_;  // by host index
+  int64_t open_ = -1, closed_ = -1;
+  std::optional<Cohort> baseline_;
+};
+
+}  // namespace serin::judge

@@ -1,0 +1,123 @@
+#include "aggregator/core/judge/gauge_metric.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "aggregator/core/judge/distributions.h"
+
+namespace serin::judge {
+namespace {
+
+constexpr double kBlockSeconds = LevelTest::kBlockSeconds;
+// A level sits out the first minute of a process, and is forgiven 10 % more that fades in 20 s.
+constexpr double kGraceSeconds = 60, kFade = 0.1, kFadeTau = 20;
+constexpr double kAgeRatio = 1.15;
+constexpr double kNotFlattening = 0.7;
+constexpr size_t kLeastHosts = 3;
+constexpr std::array<double, 6> kRatios = {1.1, 1.2, 1.5, 2, 3, 5};
+
+}  // namespace
+
+LeakTest::LeakTest(const LeakSettings& settings, double window_seconds, double alpha)
+    : settings_(settings) {
+  for (double age = settings.first_look_seconds; age <= window_seconds;
+       age = std::max(age * kAgeRatio, age + kBlockSeconds)) {
+    ages_.push_back(age);
+  }
+  threshold_ = -std::log(alpha / static_cast<double>(std::max<size_t>(ages_.size(), 1)));
+}
+
+void LeakTest::look(const GaugeFamily& family, const Scope& scope, double age) {
+  double now = 0;
+  while (next_ < ages_.size() && age >= ages_[next_]) now = ages_[next_++];
+  if (now <= 0) return;
+  const auto blocks = static_cast<int64_t>(now / kBlockSeconds);
+  const int64_t to = family.closed() + 1, from = to - blocks / 2, middle = (from + to) / 2;
+  const auto rise = family.slope(scope, from, to);
+  const GaugeFamily::Slopes others = family.baseline_slopes(from, to);
+  if (!rise || others.hosts < kLeastHosts) return;
+  const double k = static_cast<double>(scope.hosts.size()), m = static_cast<double>(others.hosts);
+  const double sd =
+      std::sqrt((others.variance + settings_.sd_floor * settings_.sd_floor) * (1 / k + 1 / m));
+  const double z = (*rise - others.mean - settings_.margin) / sd;
+  if (now < settings_.suspect_until_seconds) {
+    const auto first = family.slope(scope, from, middle), last = family.slope(scope, middle, to);
+    if (!first || !last || *last < kNotFlattening * *first) return;
+  }
+  // Beyond the range of doubles it is certain enough.
+  const double evidence = -std::log(std::max(student_tail(z, m - 1), 1e-300));
+  evidence_ = fired_ ? std::max(evidence_, evidence) : evidence;
+  fired_ |= evidence_ >= threshold_;
+}
+
+GaugeMetric::GaugeMetric(const GaugeFamily& family, const Scope& scope, double alpha)
+    : family_(family),
+      scope_(scope),
+      seen_(family.closed()),
+      null_(family.level_null(scope.hosts.size())) {
+  const GaugeSettings& s = family.settings();
+  const double each = s.level_margin && s.leak ? 0.5 * alpha : alpha;
+  if (s.level_margin && family.known(scope)) level_.emplace(null_, *s.level_margin, each);
+  if (s.leak) leak_.emplace(*s.leak, s.window_seconds, each);
+}
+
+void GaugeMetric::step(const StepView&, std::span<const size_t>) {
+  if (family_.closed() == seen_) return;
+  seen_ = family_.closed();
+  const auto canary = family_.canary(scope_);
+  const auto& baseline = family_.baseline();
+  if (!canary || !baseline) return;
+  blocks_ += 1;
+  canary_sum_ += canary->mean;
+  baseline_sum_ += baseline->mean;
+  if (level_ && canary->least_age >= kGraceSeconds) {
+    const double fade = kFade * std::exp(-(canary->least_age - kGraceSeconds) / kFadeTau);
+    level_->block(canary->deviation - baseline->deviation - fade);
+  }
+  if (leak_) leak_->look(family_, scope_, canary->least_age + kBlockSeconds);
+}
+
+bool GaugeMetric::fired() const {
+  return (level_ && level_->fired()) || (leak_ && leak_->fired());
+}
+
+bool GaugeMetric::leak_leads() const {
+  if (!leak_ || !level_) return leak_.has_value();
+  if (leak_->fired() != level_->fired()) return leak_->fired();
+  return leak_->log_evidence() - leak_->threshold() > level_->log_evidence() - level_->threshold();
+}
+
+Finding GaugeMetric::finding() const {
+  Finding f;
+  f.metric = family_.settings().metric;
+  f.host = scope_.host;
+  const bool leak = leak_leads();
+  f.process = leak ? "SLOPE" : "LEVEL";
+  f.log_evidence = leak ? leak_->log_evidence() : level_->log_evidence();
+  f.threshold = leak ? leak_->threshold() : level_->threshold();
+  f.fired = fired();
+  if (blocks_ > 0) {
+    f.canary = canary_sum_ / blocks_;
+    f.baseline = baseline_sum_ / blocks_;
+  }
+  f.spread = null_.s_slow;
+  if (!level_) return f;
+  if (const auto mean = level_->mean()) f.effect = std::exp(*mean);
+  for (const double ratio : kRatios) {
+    if (!level_->would_see(std::log(ratio))) continue;
+    f.visible_effect = ratio;
+    break;
+  }
+  return f;
+}
+
+std::optional<std::string> GaugeMetric::half_way() const {
+  const Finding f = finding();
+  if (f.log_evidence <= 0.5 * f.threshold) return std::nullopt;
+  return fmt::format("{} may be worse: half way to a rollback ({})", f.metric, f.process);
+}
+
+}  // namespace serin::judge

@@ -1,0 +1,56 @@
+#pragma once
+
+#include "aggregator/core/judge/gauge_family.h"
+
+namespace serin::judge {
+
+/// Leaks: at ages that grow by 15 % the slope over the last half of the youngest host's life is
+/// compared with the slopes of the baseline's hosts over the same time. A fixed number of looks
+/// shares alpha evenly.
+class LeakTest {
+ public:
+  LeakTest(const LeakSettings& settings, double window_seconds, double alpha);
+
+  /// Once per closed block. `age`: of the youngest host at the block's end.
+  void look(const GaugeFamily& family, const Scope& scope, double age);
+
+  [[nodiscard]] bool fired() const { return fired_; }
+  [[nodiscard]] double log_evidence() const { return evidence_; }  ///< minus the log of the p-value
+  [[nodiscard]] double threshold() const { return threshold_; }
+
+ private:
+  LeakSettings settings_;
+  std::vector<double> ages_;
+  size_t next_ = 0;
+  double threshold_ = 0, evidence_ = 0;
+  bool fired_ = false;
+};
+
+class GaugeMetric final : public Metric {
+ public:
+  GaugeMetric(const GaugeFamily& family, const Scope& scope, double alpha);
+
+  void step(const StepView& view, std::span<const size_t> rows) override;
+  [[nodiscard]] Finding finding() const override;
+  [[nodiscard]] bool fired() const override;
+  [[nodiscard]] std::optional<std::string> half_way() const override;
+  [[nodiscard]] std::optional<std::string> against_early_pass() const override {
+    return half_way();
+  }
+  [[nodiscard]] std::optional<std::string> against_pass_at_end() const override {
+    return half_way();
+  }
+
+ private:
+  [[nodiscard]] bool leak_leads() const;
+
+  const GaugeFamily& family_;
+  Scope scope_;
+  int64_t seen_;  ///< last block taken in
+  std::optional<LevelTest> level_;
+  std::optional<LeakTest> leak_;
+  LevelNull null_;
+  double blocks_ = 0, canary_sum_ = 0, baseline_sum_ = 0;
+};
+
+}  // namespace serin::judge

@@ -1,0 +1,198 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "aggregator/core/judge/battery.h"
+#include "world.h"
+
+namespace serin::judge {
+namespace {
+
+using test::normal;
+using test::Rng;
+
+/// Hosts with CPU, memory, descriptors and threads of their own; host 0 is the canary.
+struct Machines {
+  uint32_t hosts = 20;
+  double rate = 40;
+  std::function<double(double)> cpu = [](double) { return 1.0; };     ///< factor, by age
+  std::function<double(double)> memory = [](double) { return 0.0; };  ///< bytes more
+  std::function<double(double)> descriptors = [](double) { return 0.0; };
+  double threads = 1;  ///< factor
+  bool past = true;    ///< of the canary
+};
+
+class Watch {
+ public:
+  Watch(const Machines& machines, uint64_t seed) : m_(machines), rng_(seed) {
+    for (uint32_t h = 0; h < m_.hosts; ++h) {
+      level_.push_back(.1 * normal(rng_));
+      trend_.push_back(2e4 * normal(rng_));
+      noise_.push_back(.03 * normal(rng_));
+    }
+  }
+
+  std::vector<HostHistory> history() {
+    std::vector<HostHistory> out;
+    for (uint32_t h = 0; h < m_.hosts; ++h) {
+      if (h == 0 && !m_.past) continue;
+      HostHistory& host = out.emplace_back();
+      host.host = h;
+      host.canary = h == 0;
+      for (int b = 0; b < 60; ++b) {
+        const HostStep s = sample(h, 10, 1e6, false);
+        host.blocks.push_back({.index = b,
+                               .requests = s.requests,
+                               .cpu_seconds = s.cpu_seconds,
+                               .rss_bytes = s.rss_bytes,
+                               .fds = s.fds,
+                               .threads = s.threads});
+      }
+    }
+    level_[0] += .03 * normal(rng_);  // after the restart
+    return out;
+  }
+
+  /// Runs a battery to its first finding, or to `seconds`; what fired, and when.
+  std::pair<std::string, double> judge(double seconds, Options options = {}) {
+    Battery battery(options, history());
+    battery.join(0, 0);
+    std::vector<HostStep> canary(1), baseline(m_.hosts - 1);
+    for (double t = 1; t <= seconds; ++t) {
+      for (uint32_t h = 0; h < m_.hosts; ++h) {
+        (h == 0 ? canary[0] : baseline[h - 1]) = sample(h, 1, h == 0 ? t - 1 : 1e6, true);
+      }
+      battery.step(t, canary, baseline);
+      if (const Finding* f = battery.fired()) {
+        last = *f;
+        return {f->metric, t};
+      }
+    }
+    findings = battery.findings();
+    return {"", seconds};
+  }
+
+  Finding last;
+  std::vector<Finding> findings;
+
+ private:
+  HostStep sample(uint32_t h, double dt, double age, bool watch) {
+    const double keep = std::exp(-dt / 20);
+    noise_[h] = keep * noise_[h] + .03 * std::sqrt(1 - keep * keep) * normal(rng_);
+    seconds_ += watch && h == 0 ? dt : 0;
+    HostStep s{.host = h, .age_seconds = age};
+    s.requests = test::poisson(rng_, m_.rate * dt);
+    const bool canary = watch && h == 0;
+    const double cost = .002 * std::exp(level_[h] + noise_[h] + .1 * normal(rng_) / std::sqrt(dt));
+    s.cpu_seconds = cost * static_cast<double>(s.requests) *
+                    (canary ? m_.cpu(age) * (1 + .4 * std::exp(-age / 20)) : 1);
+    s.rss_bytes = 4e8 * std::exp(level_[h]) + trend_[h] * seconds_ + 2e6 * noise_[h] / .03 +
+                  (canary ? m_.memory(age) : 0);
+    s.fds =
+        40 + std::floor(30 * std::fabs(noise_[h])) + std::floor(canary ? m_.descriptors(age) : 0);
+    s.threads = std::round((8 + (h % 3)) * (canary ? m_.threads : 1));
+    return s;
+  }
+
+  Machines m_;
+  Rng rng_;
+  std::vector<double> level_, trend_, noise_;
+  double seconds_ = 0;
+};
+
+TEST(Gauges, AHealthyReleaseThatWarmsUpFiresNothing) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    Machines machines;
+    machines.hosts = seed % 2 ? 20 : 8;
+    Watch run(machines, seed);
+    EXPECT_EQ(run.judge(600).first, "") << seed << ' ' << run.last.process;
+  }
+}
+
+TEST(Gauges, ThirtyPercentMoreCpuPerRequestIsFound) {
+  int found = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    Machines machines;
+    machines.cpu = [](double) { return 1.3; };
+    Watch run(machines, seed);
+    const auto [metric, at] = run.judge(400);
+    found += metric == "cpu_per_request";
+    EXPECT_GE(at, 70);  // not within the warm-up
+    if (metric != "cpu_per_request") continue;
+    EXPECT_EQ(run.last.process, "LEVEL");
+    ASSERT_TRUE(run.last.effect);
+    EXPECT_NEAR(*run.last.effect, 1.3, .15);
+  }
+  EXPECT_GE(found, 18);
+}
+
+TEST(Gauges, HalfAsManyThreadsMoreAreFound) {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    Machines machines;
+    machines.threads = 1.5;
+    EXPECT_EQ(Watch(machines, seed).judge(200).first, "threads") << seed;
+  }
+}
+
+TEST(Gauges, DescriptorsThatAreNotGivenBackAreFound) {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    Machines machines;
+    machines.descriptors = [](double age) { return age; };
+    const auto [metric, at] = Watch(machines, seed).judge(400);
+    EXPECT_EQ(metric, "fds") << seed;
+    EXPECT_LE(at, 150) << seed;
+  }
+}
+
+TEST(Gauges, ALeakOfAMegabyteASecondIsFound) {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    Machines machines;
+    machines.memory = [](double age) { return 1e6 * age; };
+    Watch run(machines, seed);
+    const auto [metric, at] = run.judge(600);
+    EXPECT_EQ(metric, "rss_bytes") << seed;
+    EXPECT_EQ(run.last.process, "SLOPE");
+    EXPECT_LE(at, 330) << seed;
+  }
+}
+
+TEST(Gauges, ACacheThatFillsIsNoLeak) {
+  for (const double tau : {30.0, 120.0}) {
+    for (uint64_t seed = 1; seed <= 10; ++seed) {
+      Machines machines;
+      machines.memory = [tau](double age) { return 8e8 * (1 - std::exp(-age / tau)); };
+      EXPECT_EQ(Watch(machines, seed).judge(600).first, "") << tau << ' ' << seed;
+    }
+  }
+}
+
+TEST(Gauges, AHostWithoutAPastHasNoLevels) {
+  Machines machines;
+  machines.past = false;
+  machines.cpu = [](double) { return 3.0; };
+  machines.threads = 3;
+  Watch run(machines, 1);
+  EXPECT_EQ(run.judge(300).first, "");
+  for (const auto& f : run.findings) {
+    EXPECT_NE(f.metric, "cpu_per_request");
+    EXPECT_NE(f.metric, "threads");
+  }
+  EXPECT_TRUE(std::any_of(run.findings.begin(), run.findings.end(),
+                          [](const Finding& f) { return f.metric == "rss_bytes"; }));
+}
+
+TEST(Gauges, WhatWouldBeSeenByNowIsSaid) {
+  Watch run(Machines{}, 4);
+  EXPECT_EQ(run.judge(300).first, "");
+  const auto cpu = std::find_if(run.findings.begin(), run.findings.end(),
+                                [](const Finding& f) { return f.metric == "cpu_per_request"; });
+  ASSERT_NE(cpu, run.findings.end());
+  ASSERT_TRUE(cpu->visible_effect);
+  EXPECT_LE(*cpu->visible_effect, 1.5);
+  EXPECT_NEAR(*cpu->canary, .002, .001);
+}
+
+}  // namespace
+}  // namespace serin::judge
