@@ -25,17 +25,24 @@ constexpr const char* kSchema =
     " at_us INTEGER NOT NULL) STRICT;"
     "PRAGMA user_version = 1;";
 
+bool is_disk_trouble(int code) { return code == SQLITE_FULL || code == SQLITE_IOERR; }
 bool is_broken(int code) {
   return code == SQLITE_NOTADB || code == SQLITE_CORRUPT;
 }
 
+struct Opened {
+  Database database;
+  bool fresh = false;
+};
+
 /// Opens the file and lays the tables; a check of the pages finds what a half-written disk left
 /// behind.
-std::expected<Database, Database::Failure> open_checked(const fs::path& file) {
+std::expected<Opened, Database::Failure> open_checked(const fs::path& file) {
   auto database = Database::open(file);
-  if (!database) return database;
+  if (!database) return std::unexpected(database.error());
   auto version = database->prepare("PRAGMA user_version");
   if (auto row = version.step(); !row) return std::unexpected(row.error());
+  const bool fresh = version.integer(0) == 0;
   constexpr int64_t kNewestKnown = 1;
   if (version.integer(0) > kNewestKnown) {
     return std::unexpected(Database::Failure{
@@ -49,7 +56,7 @@ std::expected<Database, Database::Failure> open_checked(const fs::path& file) {
     return std::unexpected(Database::Failure{SQLITE_CORRUPT, answer});
   }
   if (auto laid = database->run(kSchema); !laid) return std::unexpected(laid.error());
-  return database;
+  return Opened{std::move(*database), fresh};
 }
 
 /// The first free name `FILE.broken-N`; the write-ahead log goes along, it belongs to the old file.
@@ -77,25 +84,30 @@ Store::Store(Database database, fs::path file)
     : database_(std::move(database)), file_(std::move(file)) {}
 
 Result<std::unique_ptr<Store>> Store::open(const fs::path& file) {
-  std::error_code ignored;
-  bool fresh = !fs::exists(file, ignored);
   std::string aside;
-  auto database = open_checked(file);
-  if (!database && is_broken(database.error().code)) {
+  auto opened = open_checked(file);
+  if (!opened && is_broken(opened.error().code)) {
     auto moved = move_aside(file);
     if (!moved) return std::unexpected(moved.error());
     aside = *moved;
-    fresh = true;
-    database = open_checked(file);
+    opened = open_checked(file);
   }
-  if (!database) {
+  const bool in_memory = !opened && is_disk_trouble(opened.error().code);
+  std::string trouble = in_memory ? opened.error().message : "";
+  if (in_memory) opened = open_checked(":memory:");
+  if (!opened) {
     return fail(fmt::format("{}: cannot be opened: {}; check the folder's owner and free space",
-                            file.string(), database.error().message));
+                            file.string(), opened.error().message));
   }
-  ::chmod(file.c_str(), 0600);
-  auto store = std::unique_ptr<Store>(new Store(std::move(*database), file));
-  store->fresh_ = fresh;
+  if (!in_memory) ::chmod(file.c_str(), 0600);
+  auto store = std::unique_ptr<Store>(new Store(std::move(opened->database), file));
+  store->fresh_ = opened->fresh;
+  store->in_memory_ = in_memory;
   store->set_aside_ = aside;
+  if (in_memory) {
+    ++store->failures_;
+    store->trouble_ = fmt::format("{}: {}", file.string(), trouble);
+  }
   return store;
 }
 
@@ -109,7 +121,7 @@ std::unexpected<Error> Store::count(const char* what, const Database::Failure& f
 Result<bool> Store::write(Database::Statement& statement, const char* what) {
   auto row = statement.step();
   if (!row) return count(what, row.error());
-  trouble_.clear();
+  if (!in_memory_) trouble_.clear();
   return database_.changes() > 0;
 }
 

@@ -46,10 +46,13 @@ class Store {
   static constexpr int64_t kMostRows =
       100'000;  ///< of each table; the oldest finished ones go first
 
+  /// On a disk that is full or failing the aggregator must start nevertheless: then the store lives in memory until the
+  /// next start, and `trouble()` says so.
   static Result<std::unique_ptr<Store>> open(const std::filesystem::path& file);
 
   /// True when this open began with an empty file: then what the outbox held before is unknown.
   [[nodiscard]] bool fresh() const { return fresh_; }
+  [[nodiscard]] bool in_memory() const { return in_memory_; }
   /// Set when a broken file was moved aside at open.
   [[nodiscard]] const std::string& set_aside() const { return set_aside_; }
 
@@ -81,7 +84,7 @@ class Store {
 
   Database database_;
   std::filesystem::path file_;
-  bool fresh_ = false;
+  bool fresh_ = false, in_memory_ = false;
   std::string set_aside_;
   uint64_t failures_ = 0;
   std::string trouble_;

@@ -1,8 +1,10 @@
 #include "aggregator/store/store.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <csignal>
 #include <fstream>
 
 #include "tests/unit/common/temporary_folder.h"
@@ -144,6 +146,27 @@ TEST_F(StoreTest, ANewerSchemaIsRefusedAndLeftAlone) {
   auto store = Store::open(file_);
   ASSERT_FALSE(store.has_value());
   EXPECT_NE(store.error().message.find("upgrade"), std::string::npos) << store.error().message;
+}
+
+TEST_F(StoreTest, ADiskThatIsFullAtTheStartIsLivedWithInMemory) {
+  // No file may grow: what a full disk is to a file of our own.
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  auto* const handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit nothing{0, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &nothing), 0);
+  auto store = Store::open(file_);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  ASSERT_TRUE(store.has_value()) << store.error().message;
+  EXPECT_TRUE((*store)->in_memory());
+  EXPECT_TRUE((*store)->fresh());
+  EXPECT_NE((*store)->trouble().find("serin.db"), std::string::npos);
+  EXPECT_TRUE((*store)->add(row("a")).value());
+  EXPECT_FALSE((*store)->trouble().empty()) << "it goes on saying so";
+  auto next = open();
+  EXPECT_FALSE(next->in_memory());
+  EXPECT_TRUE(next->fresh()) << "an empty file that was left behind knows nothing";
 }
 
 TEST_F(StoreTest, AMissingFolderIsAClearError) {
