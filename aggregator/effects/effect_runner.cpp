@@ -10,6 +10,10 @@ namespace serin::aggregator {
 
 namespace {
 
+/// JetStream's "wrong last sequence", as the bus words it. A refusal of this kind never passes by
+/// itself.
+constexpr std::string_view kOvertaken = "(10071)";
+
 /// What must stay in order among itself.
 std::string lane_of(const core::Effect& effect) {
   struct Visitor {
@@ -190,6 +194,9 @@ void EffectRunner::on_done(const std::string& key, const Result<void>& done) {
       fmt::format("{}: {}", describe(lane.waiting.front()), done.error().message);
   if (const auto more = log_limit_.pass(key, options_.wall_us())) {
     log::warning("{}; tried again ({} more like it before)", counters_.last_error, *more);
+  }
+  if (options_.on_overtaken && done.error().message.find(kOvertaken) != std::string::npos) {
+    options_.on_overtaken(counters_.last_error);
   }
   constexpr unsigned kMostDoublings = 10;
   const uint64_t wait_ms = std::min(options_.longest_retry_ms, options_.first_retry_ms << std::min(

@@ -40,6 +40,10 @@ class EffectRunner {
     std::function<int64_t()> wall_us;
     bool outbox_lost = false;  ///< the store began empty: what was sent before is unknown
     uint64_t first_retry_ms = 250, longest_retry_ms = 5'000;
+    /// Another aggregator has written where this one wanted to: what was adopted is not the whole
+    /// audit any more, and only a new start makes it whole. May be called from inside any call
+    /// here.
+    std::function<void(const std::string& why)> on_overtaken = {};
   };
   struct Counters {
     uint64_t published = 0, failures = 0, stale = 0;

@@ -133,6 +133,20 @@ TEST_F(EffectRunnerTest, ABusThatIsBackIsUsedAtOnce) {
   EXPECT_THAT(bus_.log(1), ElementsAre("decision d1"));
 }
 
+TEST_F(EffectRunnerTest, BeingOvertakenByAnotherAggregatorIsSaid) {
+  std::string why;
+  EffectRunner runner(loop_.get(), bus_, key_, [](const core::Notification&) {},
+                      {.wall_us = [] { return kNowUs; },
+                       .on_overtaken = [&](const std::string& text) { why = text; }});
+  ASSERT_TRUE(runner.take({decision("d1")}).has_value());
+  bus_.answer(0, fail("cannot store: no responders"));
+  EXPECT_EQ(why, "");
+  runner.kick();
+  bus_.answer(1,
+              fail("another aggregator has written there since (10071): this one must start anew"));
+  EXPECT_NE(why.find("d1"), std::string::npos);
+}
+
 TEST_F(EffectRunnerTest, OnlyTheLastWordOnCadenceCounts) {
   take({core::AttentionOrder{"api", 1000, 600}});
   take({core::AttentionOrder{"api", 1000, 900}});
