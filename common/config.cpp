@@ -309,6 +309,10 @@ ConfigTable::Kind ConfigTable::kind(std::string_view key) const {
   return kind_of(impl_->here->get(key));
 }
 
+void ConfigTable::leave(std::string_view key) {
+  impl_->read(key);
+}
+
 void ConfigTable::problem(std::string_view key, std::string_view what) {
   const auto* node = impl_->here->get(key);
   impl_->wrong(node != nullptr ? *node : *impl_->here, key, what);

@@ -48,6 +48,9 @@ class ConfigTable {
   Kind kind(std::string_view key) const;
   bool has(std::string_view key) const { return kind(key) != Kind::absent; }
 
+  /// Ticks off a key that is somebody else's to read.
+  void leave(std::string_view key);
+
   /// Records a problem of meaning ("must be …") at a key, with its line.
   void problem(std::string_view key, std::string_view what);
   /// Records a missing key with what it is for.
