@@ -2,8 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
-#include <map>
 #include <sstream>
+
+#include "common/duration.h"
 
 namespace serin::ctl {
 namespace {
@@ -17,6 +18,11 @@ class Words {
     app_.fallthrough();  // `serinctl status --output json` as well as `serinctl --output json
                          // status`
     add_common();
+    add_looking();
+    add_acting();
+    add_gate();
+    add_replay();
+    add_policy();
     add_keys();
   }
 
@@ -33,10 +39,13 @@ class Words {
         ->type_name("URL");
     app_.add_option("--token-file", common.token_file, "File that holds a token [$SERIN_TOKEN]")
         ->type_name("FILE");
-    static const std::map<std::string, Output> kOutputs = {{"table", Output::table},
-                                                           {"json", Output::json}};
-    app_.add_option("--output", common.output, "How answers are written: table or json")
-        ->transform(CLI::Transformer(kOutputs))
+    app_.add_option_function<std::string>(
+            "--output",
+            [this](const std::string& text) {
+              into_.common.output = text == "json" ? Output::json : Output::table;
+            },
+            "How answers are written [table]")
+        ->check(CLI::IsMember({"table", "json"}))
         ->type_name("table|json");
   }
 
@@ -49,6 +58,116 @@ class Words {
     options(*sub, *read);
     sub->callback([this, read] { into_.command = *read; });
     return sub;
+  }
+
+  void add_looking() {
+    command<StatusCommand>(app_, "status", "Services, deploys and hosts at a glance",
+                           [](CLI::App&, StatusCommand&) {});
+    command<DeploysCommand>(
+        app_, "deploys", "Deploys, newest first", [](CLI::App& sub, DeploysCommand& read) {
+          sub.add_option("--service", read.service, "Of this service only")->type_name("NAME");
+          sub.add_option("--state", read.state, "In this state only")->type_name("STATE");
+          sub.add_option("--limit", read.limit, "At most so many")
+              ->check(CLI::Range(1, 10'000))
+              ->type_name("N")
+              ->capture_default_str();
+        });
+    command<HostsCommand>(
+        app_, "hosts", "Hosts, what runs there and how well they are heard",
+        [](CLI::App& sub, HostsCommand& read) {
+          sub.add_option("--service", read.service, "Of this service only")->type_name("NAME");
+        });
+    command<ExplainCommand>(
+        app_, "explain", "Why a deploy was judged as it was, metric by metric",
+        [](CLI::App& sub, ExplainCommand& read) { deploy_option(sub, read.deploy); });
+    command<WatchCommand>(
+        app_, "watch", "Follow a deploy until it has ended",
+        [](CLI::App& sub, WatchCommand& read) { deploy_option(sub, read.deploy); });
+  }
+
+  static void deploy_option(CLI::App& sub, std::string& into) {
+    sub.add_option("deploy", into, "A deploy's id, or service@version for its newest")
+        ->required()
+        ->type_name("DEPLOY");
+  }
+
+  void add_acting() {
+    struct Kind {
+      Act act;
+      const char* what;
+    };
+    for (const Kind& kind : {Kind{Act::rollback, "Put the version before it back, now"},
+                             Kind{Act::pass, "Let a deploy pass, whatever the evidence"},
+                             Kind{Act::hold, "Watch a deploy and do nothing about it"},
+                             Kind{Act::release, "End a hold"}}) {
+      command<ActCommand>(
+          app_, std::string(name(kind.act)), kind.what, [&kind](CLI::App& sub, ActCommand& read) {
+            read.act = kind.act;
+            deploy_option(sub, read.deploy);
+            sub.add_option("--reason", read.reason,
+                           "Why, as it will stand in the audit and in the chat")
+                ->type_name("TEXT");
+            if (kind.act != Act::rollback) return;
+            sub.add_option("--host", read.host, "This host only")->type_name("HOST");
+          });
+    }
+  }
+
+  void add_gate() {
+    command<GateCommand>(
+        app_, "gate", "May a version go to a stage? Ends with 0 go, 1 stop, 2 not yet or no answer",
+        [](CLI::App& sub, GateCommand& read) {
+          sub.add_option("what", read.what, "The service and its version")
+              ->required()
+              ->type_name("SERVICE@VERSION");
+          sub.add_option("--stage", read.stage, "The stage: 0, 1 … or as in the policy, \"5%\"")
+              ->required()
+              ->type_name("S");
+          sub.add_option_function<std::string>(
+                 "--wait",
+                 [&read](const std::string& text) {
+                   const auto seconds = parse_duration(text);
+                   if (!seconds) throw CLI::ValidationError("--wait", seconds.error().message);
+                   read.wait_seconds = *seconds;
+                 },
+                 "Ask again for so long while the answer is not yet")
+              ->type_name("10m");
+        });
+  }
+
+  void add_replay() {
+    command<ReplayCommand>(
+        app_, "replay", "Judge captures again; ends with 3 when lines were skipped",
+        [this](CLI::App& sub, ReplayCommand& read) {
+          sub.add_option("files", read.files,
+                         "Captures (NDJSON, also .gz and .zst; - for standard input)")
+              ->required()
+              ->type_name("FILE");
+          sub.add_option("--policy", read.policy,
+                         "Judge by the [policy.*] of this file, not by those in the captures")
+              ->type_name("FILE");
+          sub.add_flag("--together", read.together,
+                       "The files are parts of one stream: merge them by stored time and sequence");
+          sub.add_option_function<std::string>(
+                 "--format",
+                 [this](const std::string& text) {
+                   into_.common.output = text == "json" ? Output::json : Output::table;
+                 },
+                 "text or json; the same as --output")
+              ->check(CLI::IsMember({"text", "json"}))
+              ->type_name("text|json");
+        });
+  }
+
+  void add_policy() {
+    CLI::App* policy = app_.add_subcommand("policy", "Policies");
+    policy->require_subcommand(1);
+    command<PolicyCheck>(*policy, "check", "Would the aggregator take the [policy.*] of a file?",
+                         [](CLI::App& sub, PolicyCheck& read) {
+                           sub.add_option("file", read.file, "aggregator.toml, or a part of it")
+                               ->required()
+                               ->type_name("FILE");
+                         });
   }
 
   void add_keys() {

@@ -9,6 +9,7 @@
 
 #include "ctl/console.h"
 #include "ctl/exit_status.h"
+#include "schema/messages.h"
 
 namespace serin::ctl {
 
@@ -34,7 +35,41 @@ struct KeysToken {
   std::filesystem::path file = "/etc/serin/tokens.toml";
 };
 
-using Command = std::variant<KeysInit, KeysShow, KeysToken>;
+struct StatusCommand {};
+struct DeploysCommand {
+  std::string service, state;  ///< empty: all
+  size_t limit = 20;
+};
+struct HostsCommand {
+  std::string service;
+};
+struct ExplainCommand {
+  std::string deploy;  ///< an id, or service@version
+};
+struct WatchCommand {
+  std::string deploy;
+};
+struct ActCommand {
+  Act act = Act::rollback;
+  std::string deploy, host, reason;
+};
+struct GateCommand {
+  std::string what;   ///< service@version
+  std::string stage;  ///< an index from 0 on, or a stage as the policy writes it ("5%")
+  double wait_seconds = 0;
+};
+struct PolicyCheck {
+  std::filesystem::path file;
+};
+struct ReplayCommand {
+  std::vector<std::string> files;
+  std::optional<std::filesystem::path> policy;
+  bool together = false;
+};
+
+using Command = std::variant<StatusCommand, DeploysCommand, HostsCommand, ExplainCommand,
+                             WatchCommand, ActCommand, GateCommand, PolicyCheck, ReplayCommand,
+                             KeysInit, KeysShow, KeysToken>;
 
 struct Invocation {
   Common common;

@@ -10,6 +10,15 @@ namespace serin::ctl {
 Exit run(const Invocation& invocation, Console& console);
 
 // One per subcommand.
+Exit run(const StatusCommand& command, const Common& common, Console& console);
+Exit run(const DeploysCommand& command, const Common& common, Console& console);
+Exit run(const HostsCommand& command, const Common& common, Console& console);
+Exit run(const ExplainCommand& command, const Common& common, Console& console);
+Exit run(const WatchCommand& command, const Common& common, Console& console);
+Exit run(const ActCommand& command, const Common& common, Console& console);
+Exit run(const GateCommand& command, const Common& common, Console& console);
+Exit run(const PolicyCheck& command, const Common& common, Console& console);
+Exit run(const ReplayCommand& command, const Common& common, Console& console);
 Exit run(const KeysInit& command, const Common& common, Console& console);
 Exit run(const KeysShow& command, const Common& common, Console& console);
 Exit run(const KeysToken& command, const Common& common, Console& console);

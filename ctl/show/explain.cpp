@@ -1,0 +1,191 @@
+#include "ctl/show/explain.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "ctl/show/table.h"
+#include "ctl/show/words.h"
+
+namespace serin::ctl {
+namespace {
+
+constexpr size_t kMostHostsInALine = 8;
+
+std::vector<std::string> host_names(const core::DeployView& deploy) {
+  std::vector<std::string> names;
+  for (const auto& host : deploy.hosts) names.push_back(host.host);
+  return names;
+}
+
+std::string hosts_counted(size_t count) {
+  return count == 1 ? "1 host" : fmt::format("{} hosts", count);
+}
+
+std::string head(const core::DeployView& deploy) {
+  std::string out =
+      fmt::format("{} {} on {}: {}.\n", deploy.service, deploy.version,
+                  list_of(host_names(deploy), kMostHostsInALine), state_words(deploy.state));
+  out += fmt::format(
+      "Deploy {}, seen first at {}, {}.\n", deploy.id, utc(deploy.opened_us),
+      deploy.previous.empty() ? "with no version before it" : "in the place of " + deploy.previous);
+  if (deploy.attempt > 1) {
+    out += fmt::format("This version was tried before: attempt {}.\n", deploy.attempt);
+  }
+  if (deploy.same_name) out += "Another build under a name that was used before.\n";
+  if (deploy.irreversible) out += "Declared irreversible: it is not put back automatically.\n";
+  if (deploy.incomplete) {
+    out += "This rests on less than the whole watch: part of it was not kept.\n";
+  }
+  return out;
+}
+
+std::string why(const core::DeployView& deploy) {
+  std::string verdict = "no verdict yet";
+  if (!deploy.verdict.empty()) {
+    verdict = fmt::format("{}, {:.1f} s after it was first seen", deploy.verdict,
+                          static_cast<double>(deploy.decided_us - deploy.opened_us) / 1e6);
+  }
+  std::string out = fmt::format("\nWhy\n  Verdict: {}.\n", verdict);
+  if (!deploy.reason.text.empty()) out += fmt::format("  {}\n", deploy.reason.text);
+  if (deploy.reason.kind == ReasonKind::guardrail) {
+    out += "  This is a guardrail: a plain fact that needs no comparison.\n";
+  }
+  if (deploy.reason.kind == ReasonKind::act) out += "  A person decided this.\n";
+  return out;
+}
+
+/// How the evidence of one metric stands against the line at which it rolls back.
+std::string evidence_words(const core::MetricView& metric) {
+  const std::string needed = odds(metric.threshold);
+  if (!(metric.log_evidence > 0)) {
+    return fmt::format("no evidence that it is worse (a rollback needs {})", needed);
+  }
+  if (metric.log_evidence >= metric.threshold && metric.threshold > 0) {
+    return fmt::format("{} that it is worse; {} was enough to roll back", odds(metric.log_evidence),
+                       needed);
+  }
+  return fmt::format("{} that it is worse; a rollback needs {}", odds(metric.log_evidence), needed);
+}
+
+std::string effect_words(const core::MetricView& metric) {
+  if (!metric.effect) return "";
+  std::string out = fmt::format("x {:.2f}", *metric.effect);
+  if (metric.effect_low && metric.effect_high) {
+    out += fmt::format(" (95 % certain: between {:.2f} and {:.2f})", *metric.effect_low,
+                       *metric.effect_high);
+  }
+  return out;
+}
+
+std::string metric_words(const core::MetricView& metric, const core::DeployView& deploy) {
+  std::string out = fmt::format("  {}{}\n", metric.metric,
+                                metric.host.empty() ? "" : " on " + metric.host + " alone");
+  out += fmt::format("    new version {}, the others {}", amount(metric.metric, metric.canary),
+                     amount(metric.metric, metric.baseline));
+  if (const std::string effect = effect_words(metric); !effect.empty()) out += ": " + effect;
+  out += fmt::format("\n    evidence: {}\n", evidence_words(metric));
+  if (deploy.verdict.empty() && metric.visible_effect) {
+    out += fmt::format("    a difference of x {:.1f} would have shown by now\n",
+                       *metric.visible_effect);
+  }
+  if (deploy.verdict.empty() && metric.seconds_to_must_see && *metric.seconds_to_must_see > 0) {
+    out += fmt::format("    about {:.0f} s more to see what the policy says must be seen\n",
+                       std::ceil(*metric.seconds_to_must_see));
+  }
+  if (!metric.text.empty()) out += fmt::format("    {}\n", metric.text);
+  return out;
+}
+
+std::string compared(const core::DeployView& deploy) {
+  std::string out =
+      fmt::format("\nWhat was compared\n  {} with {} against {} with another version: {}.\n",
+                  hosts_counted(deploy.hosts.size()), deploy.version,
+                  hosts_counted(deploy.baseline_hosts.size()),
+                  list_of(deploy.baseline_hosts, kMostHostsInALine));
+  if (deploy.metrics.empty()) return out + "  Nothing to compare yet.\n";
+  for (const auto& metric : deploy.metrics) out += metric_words(metric, deploy);
+  return out +
+         "  (\"200 : 1\" means: what was seen is 200 times likelier if the new version is worse "
+         "than if "
+         "it is not.)\n";
+}
+
+std::string cost(const core::DeployView& deploy) {
+  std::string out = fmt::format(
+      "\nWhat it cost\n  {} requests were harmed, of {} that the new version answered ({} "
+      "failed).\n",
+      grouped(deploy.requests_harmed), grouped(deploy.canary_requests),
+      grouped(deploy.canary_errors));
+  if (deploy.first_bad_us != 0) {
+    out += fmt::format("  The first error was seen at {} ({}).\n", utc_clock(deploy.first_bad_us),
+                       seconds_between(deploy.opened_us, deploy.first_bad_us));
+  }
+  return out;
+}
+
+std::string moment(const core::DeployView& deploy, int64_t at_us) {
+  return at_us == 0 ? "-" : seconds_between(deploy.opened_us, at_us);
+}
+
+std::string hosts(const core::DeployView& deploy) {
+  Table table({"HOST", "CAME FROM", "BACK TO", "COMMANDED", "RESTORED", "VERIFIED", "LAST STEP"});
+  for (const auto& host : deploy.hosts) {
+    std::string step = host.step.empty() ? "-" : host.step;
+    if (!host.reason.empty()) step += ": " + host.reason;
+    if (host.left) step += " (has left)";
+    table.add({host.host, host.from.empty() ? "-" : host.from,
+               host.target.empty() ? "-" : host.target, moment(deploy, host.commanded_us),
+               moment(deploy, host.restored_us), moment(deploy, host.verified_us), step});
+  }
+  return "\nHosts with the new version (times since it was first seen)\n" + table.text("  ");
+}
+
+std::string timeline(const core::DeployView& deploy) {
+  if (deploy.timeline.empty()) return "";
+  std::string out = "\nTimeline (UTC; seconds since it was first seen)\n";
+  for (const auto& entry : deploy.timeline) out += "  " + timeline_line(deploy, entry) + "\n";
+  return out;
+}
+
+}  // namespace
+
+std::string explain(const core::DeployView& deploy) {
+  return head(deploy) + why(deploy) + compared(deploy) + cost(deploy) + hosts(deploy) +
+         timeline(deploy);
+}
+
+std::string timeline_line(const core::DeployView& deploy, const core::TimelineEntry& entry) {
+  std::string kind = entry.kind;
+  std::ranges::replace(kind, '_', ' ');
+  constexpr size_t kClock = 9, kKind = 17;
+  std::string line =
+      fmt::format("{}  {:>{}}  {}  ", utc_clock(entry.at_us),
+                  seconds_between(deploy.opened_us, entry.at_us), kClock, padded(kind, kKind));
+  if (!entry.host.empty()) line += entry.host + "  ";
+  line += entry.text;
+  line.erase(line.find_last_not_of(' ') + 1);
+  return line;
+}
+
+std::string standing(const core::DeployView& deploy, int64_t now_us) {
+  std::string line =
+      fmt::format("{} {} {}", deploy.service, deploy.version, state_name(deploy.state));
+  const auto nearest = std::ranges::max_element(
+      deploy.metrics, {}, [](const core::MetricView& m) { return m.log_evidence - m.threshold; });
+  if (nearest != deploy.metrics.end()) {
+    line += fmt::format(" · {} {} against {} · {} of {}", nearest->metric,
+                        amount(nearest->metric, nearest->canary),
+                        amount(nearest->metric, nearest->baseline), odds(nearest->log_evidence),
+                        odds(nearest->threshold));
+  }
+  line += fmt::format(" · {} requests", grouped(deploy.canary_requests));
+  if (deploy.verdict.empty() && deploy.window_ends_us > now_us && now_us != 0) {
+    line +=
+        fmt::format(" · {:.0f} s left", static_cast<double>(deploy.window_ends_us - now_us) / 1e6);
+  }
+  return line;
+}
+
+}  // namespace serin::ctl

@@ -1,0 +1,118 @@
+#include "ctl/show/lists.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "ctl/show/table.h"
+#include "ctl/show/words.h"
+
+namespace serin::ctl {
+namespace {
+
+constexpr size_t kMostNames = 4;      // a cell stays readable
+constexpr size_t kGlanceDeploys = 5;  // a glance, not a history
+constexpr size_t kGlanceTroubles = 10;
+
+std::string running(const core::ServiceView& service) {
+  std::vector<std::string> words;
+  for (const auto& [version, hosts] : service.versions) {
+    words.push_back(fmt::format("{} ({})", version, hosts));
+  }
+  return list_of(words, kMostNames);
+}
+
+std::vector<std::string> names_of_hosts(const core::DeployView& deploy) {
+  std::vector<std::string> names;
+  for (const auto& host : deploy.hosts) names.push_back(host.host);
+  return names;
+}
+
+/// What is not as it should be with a host; empty when all is well.
+std::string trouble(const core::HostView& host) {
+  if (host.conflict) return "two agents speak with this host's id";
+  if (host.gone) return "";
+  if (host.silent) return "silent since " + utc(host.last_heard_us);
+  if (host.phase == Phase::down) return "down: no process runs";
+  if (host.phase == Phase::not_serving) return "answers no request";
+  if (host.phase == Phase::unattributed) return "requests cannot be told apart by version";
+  return "";
+}
+
+std::string troubles(const std::vector<core::HostView>& hosts) {
+  std::string out;
+  size_t found = 0;
+  for (const auto& host : hosts) {
+    const std::string words = trouble(host);
+    if (words.empty() || ++found > kGlanceTroubles) continue;
+    out += fmt::format("  {} ({}): {}\n", host.host, host.service, words);
+  }
+  if (found > kGlanceTroubles) {
+    out += fmt::format("  and {} more: serinctl hosts\n", found - kGlanceTroubles);
+  }
+  return found == 0 ? "" : "\nHosts in trouble\n" + out;
+}
+
+}  // namespace
+
+std::string show_status(const StatusAnswer& status, const std::vector<core::ServiceView>& services,
+                        const std::vector<core::DeployView>& deploys,
+                        const std::vector<core::HostView>& hosts, const std::string& api) {
+  std::string out =
+      fmt::format("Serin {} at {}: {}, {}; its clock says {}\n", status.version, api,
+                  status.connected ? "connected to NATS" : "NOT CONNECTED to NATS",
+                  status.caught_up ? "up to date" : "still reading the stream", utc(status.now_us));
+  for (const std::string& warning : status.warnings) out += "  ! " + warning + "\n";
+
+  Table table({"SERVICE", "HOSTS", "RUNNING", "KNOWN GOOD", "CONDEMNED", "WATCHED NOW"});
+  for (const auto& service : services) {
+    table.add({service.name, std::to_string(service.hosts), running(service),
+               list_of(service.settled, kMostNames), list_of(service.condemned, kMostNames),
+               list_of(service.open_deploys, kMostNames)});
+  }
+  out += table.rows() == 0 ? "\nNo service has been heard of yet.\n" : "\n" + table.text();
+  if (!deploys.empty()) {
+    const size_t shown = std::min(deploys.size(), kGlanceDeploys);
+    out += "\nLatest deploys\n" +
+           show_deploys({deploys.begin(), deploys.begin() + static_cast<ptrdiff_t>(shown)});
+  }
+  return out + troubles(hosts);
+}
+
+std::string show_deploys(const std::vector<core::DeployView>& deploys) {
+  if (deploys.empty()) return "No deploys.\n";
+  Table table({"DEPLOY", "SERVICE", "VERSION", "BEFORE", "STATE", "HOSTS", "FIRST SEEN", "DECIDED",
+               "HARMED", "WHY"});
+  for (const auto& deploy : deploys) {
+    table.add({deploy.id, deploy.service, deploy.version,
+               deploy.previous.empty() ? "-" : deploy.previous, state_name(deploy.state),
+               list_of(names_of_hosts(deploy), kMostNames), utc(deploy.opened_us),
+               deploy.decided_us == 0 ? "-" : seconds_between(deploy.opened_us, deploy.decided_us),
+               grouped(deploy.requests_harmed),
+               deploy.reason.metric.empty() ? "-" : deploy.reason.metric});
+  }
+  return table.text();
+}
+
+std::string show_hosts(const std::vector<core::HostView>& hosts, int64_t now_us) {
+  if (hosts.empty()) return "No host has been heard of yet.\n";
+  Table table({"HOST", "SERVICE", "VERSION", "NEXT START", "DOES", "HEARD", "SAMPLES", "LOST",
+               "LATE", "DEPLOY", "TROUBLE"});
+  for (const auto& host : hosts) {
+    std::string does(name(host.phase));
+    std::ranges::replace(does, '_', ' ');
+    table.add({host.host, host.service, host.version.empty() ? "-" : host.version,
+               host.selected.empty() || host.selected == host.version ? "same" : host.selected,
+               host.gone ? "gone" : does,
+               now_us == 0 ? utc(host.last_heard_us)
+                           : fmt::format("{:.1f} s ago", static_cast<double>(std::max<int64_t>(
+                                                             0, now_us - host.last_heard_us)) /
+                                                             1e6),
+               grouped(host.samples), grouped(host.gaps), grouped(host.late),
+               host.deploy.empty() ? "-" : host.deploy,
+               trouble(host).empty() ? "-" : trouble(host)});
+  }
+  return table.text();
+}
+
+}  // namespace serin::ctl
