@@ -14,7 +14,7 @@ namespace serin::helper {
 namespace {
 
 constexpr size_t kMostHeaders = 128;  // real programs have about a dozen
-constexpr size_t kMostNoteBytes = 64 * 1024;
+constexpr size_t kMostNoteBytes = size_t{64} * 1024;
 constexpr size_t kMostIdBytes = 64;  // SHA-1 gives 20
 
 template <typename T>

@@ -13,7 +13,7 @@
 namespace serin::helper {
 namespace {
 
-constexpr size_t kMostHoldBytes = 64 * 1024;
+constexpr size_t kMostHoldBytes = size_t{64} * 1024;
 constexpr size_t kShownHoldBytes = 200;
 
 std::unexpected<Refused> refuse(Refusal refusal, std::string text) {

@@ -9,7 +9,7 @@
 namespace serin::helper {
 namespace {
 
-constexpr size_t kMostBodyBytes = 64 * 1024;  // an endless body must not hold the action up
+constexpr size_t kMostBodyBytes = size_t{64} * 1024;  // an endless body must not hold the action up
 
 size_t swallow(char* /*data*/, size_t size, size_t count, void* taken) {
   auto& total = *static_cast<size_t*>(taken);

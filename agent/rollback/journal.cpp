@@ -11,6 +11,7 @@
 #include <cerrno>
 
 #include "agent/rollback/trust.h"
+#include "common/log.h"
 #include "schema/limits.h"
 #include "schema/text.h"
 #include "schema/wire.h"
@@ -20,7 +21,7 @@ namespace {
 
 constexpr size_t kReservedBytes =
     64 * 1024;  // for the steps: some 40 lines of at most 300 bytes in five runs
-constexpr size_t kMostFileBytes = 256 * 1024;
+constexpr size_t kMostFileBytes = size_t{256} * 1024;
 constexpr int64_t kKeepDoneUs = int64_t{30} * 24 * 3600 * kSecondUs;
 
 std::unexpected<Error> failed(std::string_view what, const std::filesystem::path& file) {
@@ -200,7 +201,10 @@ Result<std::optional<Journal>> Journal::take(const JournalFolder& folder,
   const auto sound = static_cast<off_t>(journal.record_.sound_bytes);
   if (ours.st_size != sound) {
     if (::ftruncate(journal.file_.get(), sound) != 0) return failed("mend", path);
-    static_cast<void>(reserve(journal.file_.get(), path));  // was reserved; without it we still try
+    // It was reserved before; without it we still try.
+    if (auto room = reserve(journal.file_.get(), path); !room) {
+      log::warning("{}", room.error().message);
+    }
   }
   if (::lseek(journal.file_.get(), sound, SEEK_SET) != sound) return failed("mend", path);
   return std::optional(std::move(journal));
@@ -212,8 +216,14 @@ Result<void> Journal::append(std::string_view word, std::string_view text) {
   const std::string line = line_of(wall_us, word, text);
   const auto file = folder_.pending_path(record_.service);
   if (record_.sound_bytes + line.size() > kMostFileBytes) return fail("the journal is full");
-  if (auto done = write_all(file_.get(), line, file.native()); !done) return done;
-  if (::fdatasync(file_.get()) != 0) return failed("sync", file);
+  auto done = write_all(file_.get(), line, file.native());
+  if (done && ::fdatasync(file_.get()) != 0) done = failed("sync", file);
+  if (!done) {
+    // Half a line must not become the beginning of the next one.
+    const auto sound = static_cast<off_t>(record_.sound_bytes);
+    if (::ftruncate(file_.get(), sound) == 0) ::lseek(file_.get(), sound, SEEK_SET);
+    return done;
+  }
   record_.sound_bytes += line.size();
   record_.entries.push_back(
       {wall_us, std::string(word), plain_text(text, limits::kStepReasonBytes)});

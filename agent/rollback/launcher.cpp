@@ -20,7 +20,7 @@ constexpr int64_t kStartUs = 5 * kSecondUs;  // systemctl --no-block only queues
   ::setsid();
   if (::fork() != 0) ::_exit(0);  // the action belongs to init from here on
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  ::dup2(nothing, STDIN_FILENO);
+  if (nothing >= 0) ::dup2(nothing, STDIN_FILENO);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -34,6 +34,7 @@ Result<void> DetachedLauncher::launch(const std::string& service) {
   std::vector<std::string> words{"serin-rollback", "--run", service};
   words.insert(words.end(), arguments_.begin(), arguments_.end());
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   const pid_t pid = ::fork();

@@ -10,7 +10,7 @@
 namespace serin::helper {
 namespace {
 
-constexpr size_t kMostStatBytes = 16 * 1024;
+constexpr size_t kMostStatBytes = size_t{16} * 1024;
 constexpr std::string_view kDeleted = " (deleted)";
 
 std::string trimmed(std::string text) {

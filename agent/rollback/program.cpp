@@ -20,7 +20,7 @@ constexpr std::string_view kPath =
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr int64_t kPollUs = 5'000;           // how late an end may be noticed
 constexpr int64_t kTermGraceUs = 2'000'000;  // between SIGTERM and SIGKILL
-constexpr size_t kMostOutputBytes = 64 * 1024;
+constexpr size_t kMostOutputBytes = size_t{64} * 1024;
 
 struct Pipe {
   UniqueFd read, write;
@@ -75,7 +75,7 @@ void close_all_but(std::array<int, 3> kept) {
     ::signal(number, SIG_DFL);
   }
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  ::dup2(nothing, STDIN_FILENO);
+  if (nothing >= 0) ::dup2(nothing, STDIN_FILENO);
   ::dup2(output >= 0 ? output : STDERR_FILENO, STDOUT_FILENO);
   if (::chdir("/") == 0)
     ::execve(arguments.argv[0], arguments.argv.data(), arguments.environment.data());

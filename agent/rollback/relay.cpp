@@ -205,9 +205,9 @@ CommandRelay::CommandRelay(uv_loop_t* loop, HelperClient& helper, std::vector<st
                                            .services = {},
                                            .self = {}})) {
   state_->self = state_;
-  for (const auto& name : services) {
+  for (auto& name : services) {
     auto& service = state_->services[name];
-    service.name = name;
+    service.name = std::move(name);
     service.timer.emplace(loop, [state = state_.get(), &service] { state->ask(service); });
     service.timer->start(0);
   }

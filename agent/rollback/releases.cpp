@@ -89,7 +89,7 @@ bool Releases::irreversible(std::string_view name) const {
   const auto folder = release(name);
   if (!folder) return false;
   struct stat facts{};
-  return ::fstatat(folder->get(), kIrreversibleMarker.data(), &facts, AT_SYMLINK_NOFOLLOW) == 0;
+  return ::fstatat(folder->get(), kIrreversibleMarker, &facts, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 std::optional<Releases::Place> Releases::place_of(const std::filesystem::path& resolved) const {

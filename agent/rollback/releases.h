@@ -10,7 +10,7 @@
 
 namespace serin::helper {
 
-inline constexpr std::string_view kIrreversibleMarker = ".serin-irreversible";
+inline constexpr const char* kIrreversibleMarker = ".serin-irreversible";
 
 /// The folder that holds one folder per release. Deploy users own it, so it is never trusted:
 /// everything below is reached from its descriptor without following a symlink or leaving it.

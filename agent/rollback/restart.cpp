@@ -13,6 +13,7 @@
 #include "agent/rollback/program.h"
 #include "agent/rollback/trust.h"
 #include "common/file.h"
+#include "common/log.h"
 
 namespace serin::helper {
 namespace {
@@ -77,7 +78,7 @@ Result<void> restart_unit(const std::string& unit, const RestartRun& run, const 
   // A crash loop leaves the unit at its start limit, and a restart would then fail. That it was not
   // failed is no error.
   auto reset = systemctl(settings, {"reset-failed", "--", unit}, run.deadline_boot_us);
-  static_cast<void>(run_program(reset, clock));
+  if (auto done = run_program(reset, clock); !done) log::debug("{}", done.error().message);
   return run_program(systemctl(settings, {"restart", "--", unit}, run.deadline_boot_us), clock);
 }
 

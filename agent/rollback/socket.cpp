@@ -37,6 +37,7 @@ Result<void> clear_stale(const std::filesystem::path& path, const sockaddr_un& a
   if (!S_ISSOCK(facts.st_mode))
     return fail(fmt::format("{} is in the way: it is no socket", path.native()));
   const UniqueFd probe(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe) return fail("socket: " + errno_text(errno));
   const auto* generic = reinterpret_cast<const sockaddr*>(&address);
   const bool answered =
       ::connect(probe.get(), generic, sizeof(address)) == 0 || errno != ECONNREFUSED;
@@ -98,6 +99,7 @@ void notify_ready() {
   if (*path == '@') address->sun_path[0] = '\0';
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
   const UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!fd) return;
   constexpr std::string_view kReady = "READY=1";
   static_cast<void>(!::sendto(fd.get(), kReady.data(), kReady.size(), MSG_NOSIGNAL,
                               reinterpret_cast<const sockaddr*>(&*address), size));

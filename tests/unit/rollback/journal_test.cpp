@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 
@@ -77,6 +79,27 @@ TEST_F(JournalTest, HalfALineThatAPowerCutLeftDoesNotCount) {
     EXPECT_EQ((*record)->sound_bytes, fs::file_size(journals.pending_path("api")));
     fs::remove(journals.pending_path("api"));
   }
+}
+
+TEST_F(JournalTest, ALineThatCouldNotBeWrittenLeavesNothingBehind) {
+  create();
+  auto journal = take();
+  ASSERT_TRUE(journal);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto size = fs::file_size(journals.pending_path("api"));
+  const rlimit tight{.rlim_cur = size + 5, .rlim_max = before.rlim_max};
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  ::setrlimit(RLIMIT_FSIZE, &tight);
+  const auto refused = journal->append("will_restart");
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  ::signal(SIGXFSZ, handler);
+  EXPECT_FALSE(refused.has_value());
+  EXPECT_EQ(fs::file_size(journals.pending_path("api")), size);
+  ASSERT_TRUE(journal->append("failed", "no room").has_value());
+  const auto record = journals.pending("api");
+  ASSERT_EQ((*record)->entries.size(), 2U);
+  EXPECT_TRUE((*record)->failed());
 }
 
 TEST_F(JournalTest, OnlyOneActionHoldsIt) {
