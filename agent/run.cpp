@@ -31,6 +31,7 @@ std::vector<ServiceFile> load_services(const std::filesystem::path& folder) {
 
 std::vector<std::string> names_of(const std::vector<ServiceFile>& services) {
   std::vector<std::string> names;
+  names.reserve(services.size());
   for (const auto& service : services) names.push_back(service.name);
   return names;
 }

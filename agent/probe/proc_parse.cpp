@@ -51,7 +51,7 @@ std::optional<ProcStat> parse_stat(std::string_view text) {
   // proc(5) numbers the fields from 1; `state` is field 3, the last one we need is 22.
   std::array<std::optional<uint64_t>, 23> field;
   for (size_t i = 4; i < field.size(); ++i) field[i] = parse_number(next_word(rest));
-  for (size_t needed : {4, 10, 12, 14, 15, 20, 22})
+  for (size_t needed : {4U, 10U, 12U, 14U, 15U, 20U, 22U})
     if (!field[needed]) return std::nullopt;
   return ProcStat{.state = state[0],
                   .parent = static_cast<int32_t>(*field[4]),

@@ -22,8 +22,9 @@ struct LineCounts {
 /// regular files are opened.
 class LineReader {
  public:
-  static constexpr size_t kMaxLineBytes = 64 * 1024;  // far above any real access log line
-  static constexpr size_t kBlockBytes = 64 * 1024;    // one read; larger ones fall out of the cache
+  static constexpr size_t kMaxLineBytes = size_t{64} * 1024;  // far above any real access log line
+  static constexpr size_t kBlockBytes =
+      size_t{64} * 1024;  // one read; larger ones fall out of the cache
   static constexpr size_t kFingerprintBytes =
       64;  // an access log's first line holds a time by then
 

@@ -41,7 +41,8 @@ std::optional<int64_t> seconds_of(const Stamp& stamp, int offset_seconds) {
   if (!date.ok() || *stamp.hour > 23 || *stamp.minute > 59 || *stamp.second > 60)
     return std::nullopt;
   int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
-  return days * 86'400 + *stamp.hour * 3600 + *stamp.minute * 60 + *stamp.second - offset_seconds;
+  return days * 86'400 + int64_t{*stamp.hour} * 3600 + int64_t{*stamp.minute} * 60 + *stamp.second -
+         offset_seconds;
 }
 
 /// `+0100`, `+01:00` or `Z`, in seconds east of UTC.

@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::string_view kCombined =
     R"($remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent")";
-constexpr size_t kMaxFormatBytes = 16 * 1024;  // nginx's own configuration lines are far shorter
+constexpr size_t kMaxFormatBytes =
+    size_t{16} * 1024;  // nginx's own configuration lines are far shorter
 
 bool is_name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';

@@ -16,8 +16,8 @@ uint32_t Timeline::begin(std::string generation, std::string version, int64_t st
 }
 
 void Timeline::name_version(uint32_t id, std::string version) {
-  for (auto& span : spans_)
-    if (span.id == id) span.version = std::move(version);
+  auto span = std::ranges::find(spans_, id, &Span::id);
+  if (span != spans_.end()) span->version = std::move(version);
 }
 
 const Timeline::Span* Timeline::at(int64_t begin_us) const {

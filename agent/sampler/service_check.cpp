@@ -13,7 +13,7 @@ namespace serin::agent {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr uint64_t kLogBytes = 256 * 1024;  // of the log's end, to try the format on
+constexpr uint64_t kLogBytes = uint64_t{256} * 1024;  // of the log's end, to try the format on
 
 std::string ago(uint64_t us) {
   uint64_t seconds = us / 1'000'000;

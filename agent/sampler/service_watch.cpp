@@ -262,7 +262,7 @@ void ServiceWatch::tick(const Moment& now) {
       ended({});
     } else if (!announcer_.is_open()) {
       // A version that is being asked for is waited for: a sample without one could not be placed.
-      cut(now, std::move(reading));
+      cut(now, reading);
     }
   } else {
     cut(now, std::nullopt);
@@ -281,7 +281,7 @@ void ServiceWatch::poll_logs(const Moment& now) {
   }
 }
 
-void ServiceWatch::cut(const Moment& now, std::optional<ProcessReading> reading) {
+void ServiceWatch::cut(const Moment& now, const std::optional<ProcessReading>& reading) {
   if (now.boot_us <= cut_at_.boot_us) return;
   auto interval_us =
       static_cast<uint32_t>(std::min(now.boot_us - cut_at_.boot_us, kMostIntervalUs));

@@ -86,7 +86,7 @@ class ServiceWatch {
   [[nodiscard]] std::string generation_of(const FoundProcess& process) const;
 
   // Samples.
-  void cut(const Moment& now, std::optional<ProcessReading> reading);
+  void cut(const Moment& now, const std::optional<ProcessReading>& reading);
   void poll_logs(const Moment& now);
   [[nodiscard]] Sample sample_of(const Tally& tally, const Moment& now, uint32_t interval_us) const;
   void add_process(Sample& sample, const std::optional<ProcessReading>& reading, const Moment& now);

@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kMaxPidFileBytes = 64;
 constexpr size_t kMaxStatBytes = 4096;
-constexpr size_t kMaxCmdlineBytes = 128 * 1024;
+constexpr size_t kMaxCmdlineBytes = size_t{128} * 1024;
 constexpr uint64_t kMaxPid = 4'194'304;  // PID_MAX_LIMIT
 constexpr std::string_view kDeleted = " (deleted)";
 

@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint32_t kEvents = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE |
                              IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+constexpr size_t kBufferBytes = 16384;
 constexpr int kMaxReads =
     16;  // a folder that is written without end must not hold the loop; level-triggered anyway
 
@@ -57,7 +58,7 @@ void NameWatch::lost(int watch) {
 }
 
 void NameWatch::read_events() {
-  alignas(inotify_event) std::array<char, 16 * 1024> buffer;
+  alignas(inotify_event) std::array<char, kBufferBytes> buffer;
   std::vector<size_t> touched;
   bool overflow = false;
   for (int reads = 0; reads < kMaxReads; ++reads) {

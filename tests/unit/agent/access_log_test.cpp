@@ -35,7 +35,7 @@ class AccessLogTest : public testing::Test {
   void line(double at, int status, double took, std::string_view release = "-",
             std::string_view path = "/") {
     append_text(folder_ / "access.log",
-                fmt::format("{:.3f} {} {:.3f} {} {}\n", static_cast<double>(kNoon / kSecond) + at,
+                fmt::format("{:.3f} {} {:.3f} {} {}\n", static_cast<double>(kNoon) / 1e6 + at,
                             status, took, release, path));
   }
   std::vector<Tally> poll(AccessLog& log, double at) {

@@ -58,7 +58,7 @@ TEST(PhaseTracker, WithoutALogARunningProcessServes) {
 
 class SampleFlowTest : public testing::Test {
  protected:
-  Sample second(uint64_t at, uint64_t requests = 10, std::string version = "v1") {
+  Sample second(uint64_t at, uint64_t requests = 10, const std::string& version = "v1") {
     Sample sample;
     sample.service = "api";
     sample.version = version;
@@ -71,7 +71,7 @@ class SampleFlowTest : public testing::Test {
     sample.counters = {{"orders", 2}};
     return sample;
   }
-  void add(uint64_t at, uint64_t requests = 10, std::string version = "v1") {
+  void add(uint64_t at, uint64_t requests = 10, const std::string& version = "v1") {
     flow_.add(second(at, requests, version), at * kSecond);
   }
   std::vector<std::pair<Sample, uint64_t>> sent_;

@@ -212,7 +212,7 @@ TEST_F(ServiceWatchTest, AStartThatTheHelpersRollbackLedToSaysSo) {
   bool acting = false;
   std::vector<HelperStep> steps;
   helper_.acting = [&](const std::string&) { return acting; };
-  helper_.call = [&](const HelperRequest&, HelperPort::Answer answer) {
+  helper_.call = [&](const HelperRequest&, const HelperPort::Answer& answer) {
     HelperReply reply;
     if (acting)
       reply = {
