@@ -40,8 +40,16 @@ struct HostHistory {
     const ExpHistogram* latency = nullptr;  ///< read by the constructor only; may be null
     std::optional<double> cpu_seconds{}, rss_bytes{}, fds{}, threads{};
     uint32_t unexpected_ends = 0;
+    std::span<const std::pair<std::string_view, double>> business{};
   };
   std::vector<Block> blocks{};
+};
+
+/// A business counter and the direction that hurts.
+struct BusinessCounter {
+  enum class Worse { lower, higher, both };
+  std::string name;
+  Worse worse = Worse::lower;
 };
 
 /// Margins, and what it takes to decide. Defaults suit a service nobody has tuned.
@@ -60,6 +68,7 @@ struct Options {
   double latency_p50 = 0.05, latency_p90 = 0.05, latency_p99 = 0.05;
   double must_see_latency_ratio = 2;  ///< of p90
   double cpu_per_request = 0.05;
+  std::vector<BusinessCounter> business{};
   /// Whether whoever feeds the battery fills `unexpected_ends`; otherwise restarts are not judged.
   bool restarts = false;
   /// A leak is what fills this within half a day.

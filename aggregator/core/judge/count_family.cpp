@@ -17,7 +17,8 @@ constexpr std::array<double, Foresight::kEffects> kErrorRatios = {1.5, 2, 3, 5, 
 }  // namespace
 
 CountFamily::CountFamily(CountSettings settings, std::span<const HostBlocks> history)
-    : settings_(std::move(settings)), spread_(history, settings_.prior, settings_.floor) {}
+    : settings_(std::move(settings)),
+      spread_(history, settings_.prior, settings_.floor, settings_.law) {}
 
 void CountFamily::observe(const StepView& view) {
   canary_.clear();  // keeps its storage

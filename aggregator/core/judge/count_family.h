@@ -17,6 +17,10 @@ struct CountSettings {
   double margin = 0;  ///< practical margin, log odds
   double floor = 0;   ///< restart-to-restart change of a host, log odds
   SpreadPrior prior;
+  Law law = Law::binomial;
+  /// Worse is lower: the baseline's surplus is judged. Only for counts without an upper bound;
+  /// others count what is missing.
+  bool mirrored = false;
   double least_share = 0;  ///< bad shares up to this are nobody's problem
   double seconds_per_step = 1;
   double early_limit = 0;  ///< log odds that an early pass must exclude; 0 = it does not ask
@@ -50,6 +54,8 @@ class CountFamily : public Family {
   [[nodiscard]] const Spread& spread() const { return spread_; }
   /// A log odds ratio as people see it; absent where it has no such form.
   [[nodiscard]] virtual std::optional<double> shown(double log_odds) const = 0;
+  /// A bad share as people see it.
+  [[nodiscard]] virtual double shown_rate(double bad_share) const { return bad_share; }
 
  protected:
   struct Reading {

@@ -8,10 +8,16 @@
 namespace serin::judge {
 namespace {
 
+NullModel null_of(const CountFamily& family, const Scope& scope, size_t baseline_hosts) {
+  NullModel null = family.spread().null_for(scope.hosts, baseline_hosts);
+  if (family.settings().mirrored) null.centre = -null.centre;
+  return null;
+}
+
 CountOptions options_of(const CountFamily& family, const Scope& scope, size_t baseline_hosts,
                         double alpha) {
   return {.alpha = alpha,
-          .null = family.spread().null_for(scope.hosts, baseline_hosts),
+          .null = null_of(family, scope, baseline_hosts),
           .margin = family.settings().margin,
           .seconds_per_step = family.settings().seconds_per_step};
 }
@@ -51,13 +57,21 @@ void CountMetric::step(const StepView& view, std::span<const size_t> rows) {
   total_.baseline += counts.baseline;
   total_.baseline_bad += counts.baseline_bad;
 
+  counts.unbounded = family_.settings().law == Law::poisson;
+  if (family_.settings().mirrored) {
+    std::swap(counts.canary, counts.baseline);
+    std::swap(counts.canary_bad, counts.baseline_bad);
+    offset.shift = -offset.shift;
+  } else {
+    foresight_.step(counts, offset);
+  }
   detector_.step(counts, offset);
-  foresight_.step(counts, offset);
   const double share = 1 / std::max(plan_.options.null.clumping, 1.0);
   const Counts tempered{.canary_bad = counts.canary_bad * share,
                         .canary = counts.canary * share,
                         .baseline_bad = counts.baseline_bad * share,
-                        .baseline = counts.baseline * share};
+                        .baseline = counts.baseline * share,
+                        .unbounded = counts.unbounded};
   interval_.step(tempered);
   early_.step(tempered, offset.shift);
 }
@@ -71,14 +85,20 @@ Finding CountMetric::finding() const {
   f.log_evidence = detector_.log_evidence();
   f.threshold = detector_.threshold();
   f.fired = detector_.fired();
-  if (total_.canary > 0) f.canary = total_.canary_bad / total_.canary;
-  if (total_.baseline > 0) f.baseline = total_.baseline_bad / total_.baseline;
+  if (total_.canary > 0) f.canary = family_.shown_rate(total_.canary_bad / total_.canary);
+  if (total_.baseline > 0) {
+    f.baseline = family_.shown_rate(total_.baseline_bad / total_.baseline);
+  }
   const auto shown = [this](std::optional<double> log_odds) {
     return log_odds ? family_.shown(*log_odds) : std::nullopt;
   };
   f.effect = shown(interval_.estimate());
   f.effect_low = shown(interval_.low());
   f.effect_high = shown(interval_.high());
+  // Where lower is worse, more log odds are a smaller ratio.
+  if (f.effect_low && f.effect_high && *f.effect_low > *f.effect_high) {
+    std::swap(f.effect_low, f.effect_high);
+  }
   f.visible_effect = foresight_.visible_effect();
   if (asks_at_end()) f.seconds_to_must_see = foresight_.seconds_to_must_see();
   f.spread = plan_.options.null.s;

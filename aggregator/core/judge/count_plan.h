@@ -72,6 +72,7 @@ std::array<double, N> cell_widths(const std::array<double, N>& grid) {
 /// Bad and all requests of canary and baseline in one step. Not integers after tempering.
 struct Counts {
   double canary_bad = 0, canary = 0, baseline_bad = 0, baseline = 0;
+  bool unbounded = false;  ///< more bad ones than requests are possible
 };
 
 /// Given the total of bad requests, the canary's number is hypergeometric; its cumulant function is
@@ -83,8 +84,9 @@ struct Branch {
     const double all = c.canary + c.baseline, bad = c.canary_bad + c.baseline_bad;
     if (all <= 0) return;
     const double canary_share = c.canary / all, bad_share = bad / all;
-    trials = bad_share >= canary_share ? c.canary : bad;
-    share = bad_share >= canary_share ? bad_share : canary_share;
+    const bool by_requests = bad_share >= canary_share && !c.unbounded;
+    trials = by_requests ? c.canary : bad;
+    share = by_requests ? bad_share : canary_share;
   }
   [[nodiscard]] double cumulant(double odds) const {
     return trials * std::log1p(share * (odds - 1));

@@ -16,7 +16,8 @@ void Detector::step(const Counts& c, const Offset& offset) {
   stream_.step({.canary_bad = c.canary_bad * share,
                 .canary = c.canary * share,
                 .baseline_bad = c.baseline_bad * share,
-                .baseline = c.baseline * share},
+                .baseline = c.baseline * share,
+                .unbounded = c.unbounded},
                offset);
   floor_.step(c.canary * share, c.canary_bad * share);
   if (fired_ || bad_ < kLeastBad || bad_steps_ < kLeastSteps) return;

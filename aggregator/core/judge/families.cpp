@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "aggregator/core/judge/alpha_budget.h"
+#include "aggregator/core/judge/business_family.h"
 #include "aggregator/core/judge/count_family.h"
 #include "aggregator/core/judge/gauge_family.h"
 #include "aggregator/core/judge/latency_family.h"
@@ -72,6 +73,7 @@ std::vector<std::unique_ptr<Family>> make_families(const Options& options,
   for (const auto& kind : kinds) {
     shows(kind.share) = GaugeFamily::present(kind.settings.gauge, history);
   }
+  shows(Share::business) = business_counters_in(options, history) > 0;
   shows(Share::restarts) = options.restarts;
 
   const auto alpha = alpha_budget(options, present);
@@ -82,6 +84,9 @@ std::vector<std::unique_ptr<Family>> make_families(const Options& options,
     for (auto& family : LatencyFamily::make(options, alpha, history)) {
       out.push_back(std::move(family));
     }
+  }
+  for (auto& family : make_business_families(options, part(Share::business), history)) {
+    out.push_back(std::move(family));
   }
   for (auto& kind : kinds) {
     if (!shows(kind.share)) continue;

@@ -18,7 +18,8 @@ CountOptions ticked(CountOptions o) {
   return o;
 }
 
-double share_under(const Effect& effect, double baseline_share) {
+double share_under(const Effect& effect, double baseline_share, bool unbounded) {
+  if (unbounded) return baseline_share * std::exp(effect.log_odds) + effect.added_share;
   const double odds =
       baseline_share / std::max(1 - baseline_share, 1e-9) * std::exp(effect.log_odds);
   return std::min(odds / (1 + odds) + effect.added_share, kMaxShare);
@@ -37,6 +38,7 @@ Foresight::Foresight(const CountPlan& plan, double least_share,
       step_seconds_(plan.options.seconds_per_step) {}
 
 void Foresight::step(const Counts& c, const Offset& offset) {
+  tick_.unbounded = c.unbounded;
   tick_.canary += c.canary;
   tick_.baseline += c.baseline;
   tick_.baseline_bad += c.baseline_bad;
@@ -58,7 +60,7 @@ void Foresight::step(const Counts& c, const Offset& offset) {
 void Foresight::advance(Watch& watch, Power power, const Counts& tick, const Offset& offset) {
   if (watch.detector.fired()) return;
   const double baseline = tick.baseline > 0 ? tick.baseline_bad / tick.baseline : 0;
-  watch.expected += tick.canary * share_under(watch.effect, baseline);
+  watch.expected += tick.canary * share_under(watch.effect, baseline, tick.unbounded);
   double by_now = watch.expected;
   if (power == Power::high) {
     // The tenth run in ten counts fewer by chance, and on a host that is better than others by
@@ -68,7 +70,8 @@ void Foresight::advance(Watch& watch, Power power, const Counts& tick, const Off
     by_now = std::max(by_now * std::exp(-kLower10Percent * sd), watch.counted);
   }
   Counts counts = tick;
-  counts.canary_bad = std::min(by_now - watch.counted, tick.canary);
+  counts.canary_bad = by_now - watch.counted;
+  if (!tick.unbounded) counts.canary_bad = std::min(counts.canary_bad, tick.canary);
   watch.counted += counts.canary_bad;
   watch.detector.step(counts, offset);
 }

@@ -40,6 +40,7 @@ Range block_range(std::span<const HostBlocks> history) {
 /// Rate of the reference hosts in each block, and which hosts those are.
 struct Fleet {
   Range range;
+  Law law = Law::binomial;
   std::vector<const HostBlocks*> hosts{};
   std::vector<double> rate{};
   int32_t filled_first = 0, filled_second = 0;  // blocks with any requests, by half
@@ -54,8 +55,8 @@ struct Fleet {
   }
 };
 
-Fleet fleet_of(std::span<const HostBlocks> history) {
-  Fleet fleet{.range = block_range(history)};
+Fleet fleet_of(std::span<const HostBlocks> history, Law law) {
+  Fleet fleet{.range = block_range(history), .law = law};
   const auto canaries = static_cast<size_t>(
       std::count_if(history.begin(), history.end(), [](const auto& h) { return h.canary; }));
   const size_t others = history.size() - canaries;
@@ -81,7 +82,8 @@ Fleet fleet_of(std::span<const HostBlocks> history) {
     if (requests[i] > 0)
       ++(static_cast<int32_t>(i) < fleet.range.count / 2 ? fleet.filled_first
                                                          : fleet.filled_second);
-    fleet.rate[i] = std::max(least, std::min(1.0, bad[i] / std::max(requests[i], 1.0)));
+    const double seen = bad[i] / std::max(requests[i], 1.0);
+    fleet.rate[i] = std::max(least, law == Law::binomial ? std::min(1.0, seen) : seen);
   }
   fleet.rate_overall = n > 0 ? x / n : 0;
   return fleet;
@@ -97,7 +99,8 @@ HostSum sum_of(const Fleet& fleet, const HostBlocks& host) {
   HostSum s;
   fleet.each(host, [&](int32_t i, const BlockCount& b) {
     const double rate = fleet.rate[static_cast<size_t>(i)];
-    const double expected = b.requests * rate, information = expected * (1 - rate);
+    const double expected = b.requests * rate;
+    const double information = fleet.law == Law::binomial ? expected * (1 - rate) : expected;
     const int half = i < fleet.range.count / 2 ? 0 : 1;
     s.requests += b.requests;
     s.bad += b.bad;
@@ -138,7 +141,8 @@ Scatter scatter_of(const Fleet& fleet, const std::vector<HostSum>& sums, int32_t
       const double share = fleet.rate[static_cast<size_t>(i)] * own;
       bad += b.bad;
       mu += b.requests * share;
-      muq += b.requests * share * std::clamp(1 - share, 1e-6, 1.0);
+      muq += b.requests * share *
+             (fleet.law == Law::binomial ? std::clamp(1 - share, 1e-6, 1.0) : 1.0);
     });
     flush();
   }
@@ -206,14 +210,14 @@ double shrink_variance(double estimate, double standard_error, double prior, dou
   return std::max(mean, 0.0) + 0.5 / std::sqrt(own + given);
 }
 
-Spread::Spread(std::span<const HostBlocks> history, const SpreadPrior& prior, double floor)
+Spread::Spread(std::span<const HostBlocks> history, const SpreadPrior& prior, double floor, Law law)
     : floor_(floor) {
   // What the prior alone is worth (Satterthwaite: twice the square of a variance over its own
   // variance). Few hosts know less than the prior does; t with m - 1 degrees would throw that away.
   const double variance = prior.slow + prior.fast + 3 * 0.5 * prior.sd + floor * floor;
   prior_degrees_ = std::min(2 * variance * variance / (3 * prior.sd * prior.sd), kMaxDegrees);
   constexpr double kUnknown = std::numeric_limits<double>::infinity();
-  const Fleet fleet = fleet_of(history);
+  const Fleet fleet = fleet_of(history, law);
   std::vector<HostSum> sums;
   for (const auto* h : fleet.hosts) sums.push_back(sum_of(fleet, *h));
   hosts_ = sums.size();
@@ -250,8 +254,10 @@ Spread::Spread(std::span<const HostBlocks> history, const SpreadPrior& prior, do
     const double noise =
         components_.clumping / std::max(s.information, 1e-9) + components_.drift / 2;
     const double known = components_.persistent / (components_.persistent + noise);
-    const double seen = std::log((s.bad + 0.5) / (s.requests - s.bad + 0.5));
-    own.level = known * (seen - log_odds(s.expected / s.requests));
+    const double seen = law == Law::binomial ? std::log((s.bad + 0.5) / (s.requests - s.bad + 0.5))
+                                             : std::log((s.bad + 0.5) / s.requests);
+    const double share = s.expected / s.requests;
+    own.level = known * (seen - (law == Law::binomial ? log_odds(share) : std::log(share)));
     own.unexplained = 1 - known;
     if (own_.size() <= h.host) own_.resize(h.host + size_t{1});
     own_[h.host] = own;

@@ -39,10 +39,15 @@ struct NullModel {
   double clumping = 1;  ///< variance over mean of the counts; above 1.2 they are divided by it
 };
 
+/// How counts scatter: at most one bad one per request, or any number (a counter of its own). Where
+/// there is no upper bound, log odds are log rates.
+enum class Law { binomial, poisson };
+
 class Spread {
  public:
   /// `floor`: restart-to-restart change of one host, log odds.
-  Spread(std::span<const HostBlocks> history, const SpreadPrior& prior, double floor);
+  Spread(std::span<const HostBlocks> history, const SpreadPrior& prior, double floor,
+         Law law = Law::binomial);
 
   [[nodiscard]] NullModel null_for(std::span<const uint32_t> canary, size_t baseline_hosts) const;
 

@@ -1,0 +1,216 @@
+#include "aggregator/core/judge/business_family.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace serin::judge {
+namespace {
+
+using Worse = BusinessCounter::Worse;
+
+constexpr double kMargin = 1.10;
+constexpr double kRestartFloor = 0.10;  // restart-to-restart change, log odds
+constexpr double kLeastCount = 50;      // in the whole past, or the counter tells nothing
+constexpr std::array<double, Foresight::kEffects> kLess = {.9, .8, .7, .5, .2, .05};
+constexpr std::array<double, Foresight::kEffects> kMore = {1.1, 1.25, 1.5, 2, 5, 10};
+
+template <class Sample>
+std::optional<double> value_of(const Sample& sample, const std::string& name) {
+  for (const auto& [key, value] : sample.business) {
+    if (key == name && std::isfinite(value) && value >= 0) return value;
+  }
+  return std::nullopt;
+}
+
+double log_odds(double share) {
+  share = std::clamp(share, 1e-9, 1 - 1e-9);
+  return std::log(share) - std::log1p(-share);
+}
+
+/// What the history says of one counter.
+struct Past {
+  double requests = 0, count = 0;
+  bool unbounded = false;
+  [[nodiscard]] bool present() const { return count >= kLeastCount && requests > 0; }
+  [[nodiscard]] double share() const { return count / requests; }
+};
+
+Past past_of(const std::string& name, std::span<const HostHistory> history) {
+  Past past;
+  for (const auto& host : history) {
+    for (const auto& block : host.blocks) {
+      const auto value = value_of(block, name);
+      if (!value) continue;
+      past.requests += static_cast<double>(block.requests);
+      past.count += *value;
+      past.unbounded |= *value > static_cast<double>(block.requests);
+    }
+  }
+  return past;
+}
+
+class BusinessFamily final : public CountFamily {
+ public:
+  BusinessFamily(const Options& o, const std::string& name, bool lower, const Past& past,
+                 double alpha, std::span<const HostHistory> history)
+      : CountFamily(settings_of(o, name, lower, past, alpha),
+                    blocks_of(name, lower, past, history)),
+        lower_(lower),
+        past_(past),
+        fade_amplitude_(std::log(std::max(o.warmup_factor_errors, 1.0))),
+        fade_tau_(std::max(o.warmup_tau_errors_seconds, 1e-3)) {}
+
+  [[nodiscard]] std::optional<double> shown(double u) const override {
+    if (past_.unbounded) return std::exp(lower_ ? -u : u);
+    const double usual = past_.share();
+    const double bad = lower_ ? log_odds(1 - usual) : log_odds(usual);
+    const double share = 1 / (1 + std::exp(-(bad + u)));
+    return (lower_ ? 1 - share : share) / usual;
+  }
+  [[nodiscard]] double shown_rate(double bad_share) const override {
+    return lower_ && !past_.unbounded ? 1 - bad_share : bad_share;
+  }
+
+ private:
+  static double bad_of(double count, double requests, bool lower, const Past& past) {
+    if (past.unbounded) return count;
+    return lower ? std::max(requests - count, 0.0) : std::min(count, requests);
+  }
+
+  static CountSettings settings_of(const Options& o, const std::string& name, bool lower,
+                                   const Past& past, double alpha) {
+    CountSettings s;
+    s.metric = name;
+    s.alpha = alpha;
+    s.margin = std::log(kMargin);
+    s.floor = kRestartFloor;
+    s.prior = kErrorPrior;
+    s.law = past.unbounded ? Law::poisson : Law::binomial;
+    s.mirrored = past.unbounded && lower;
+    s.seconds_per_step = o.step_seconds;
+    for (size_t i = 0; i < Foresight::kEffects; ++i) {
+      const double ratio = lower ? kLess[i] : kMore[i];
+      const double usual = past.share();
+      double u = std::fabs(std::log(ratio));
+      if (!past.unbounded) {
+        u = lower ? log_odds(1 - usual * ratio) - log_odds(1 - usual)
+                  : log_odds(usual * ratio) - log_odds(usual);
+      }
+      s.effects[i] = {.log_odds = u, .shown = ratio};
+    }
+    return s;
+  }
+
+  static std::vector<HostBlocks> blocks_of(const std::string& name, bool lower, const Past& past,
+                                           std::span<const HostHistory> history) {
+    std::vector<HostBlocks> out;
+    for (const auto& h : history) {
+      HostBlocks& host = out.emplace_back();
+      host.host = h.host;
+      host.canary = h.canary;
+      for (const auto& b : h.blocks) {
+        const auto value = value_of(b, name);
+        const double n = static_cast<double>(b.requests);
+        if (value) host.blocks.push_back({b.index, n, bad_of(*value, n, lower, past)});
+      }
+    }
+    return out;
+  }
+
+  [[nodiscard]] Reading read(const HostStep& step) const override {
+    const auto value = value_of(step, settings().metric);
+    if (!value) return {};
+    const double n = static_cast<double>(step.requests);
+    return {.requests = n, .bad = bad_of(*value, n, lower_, past_)};
+  }
+  [[nodiscard]] double fade(double age_seconds) const override {
+    return fade_amplitude_ * std::exp(-std::max(age_seconds, 0.0) / fade_tau_);
+  }
+
+  bool lower_;
+  Past past_;
+  double fade_amplitude_, fade_tau_;
+};
+
+/// Both directions hurt: two tests with half of the alpha each, shown as one metric.
+class EitherMetric final : public Metric {
+ public:
+  EitherMetric(std::unique_ptr<Metric> lower, std::unique_ptr<Metric> higher)
+      : lower_(std::move(lower)), higher_(std::move(higher)) {}
+
+  void step(const StepView& view, std::span<const size_t> rows) override {
+    lower_->step(view, rows);
+    higher_->step(view, rows);
+  }
+  [[nodiscard]] Finding finding() const override {
+    Finding a = lower_->finding(), b = higher_->finding();
+    if (a.fired != b.fired) return a.fired ? a : b;
+    return a.log_evidence - a.threshold >= b.log_evidence - b.threshold ? a : b;
+  }
+  [[nodiscard]] bool fired() const override { return lower_->fired() || higher_->fired(); }
+  [[nodiscard]] std::optional<std::string> half_way() const override {
+    auto reason = lower_->half_way();
+    return reason ? reason : higher_->half_way();
+  }
+  [[nodiscard]] std::optional<std::string> against_early_pass() const override {
+    return half_way();
+  }
+  [[nodiscard]] std::optional<std::string> against_pass_at_end() const override {
+    return half_way();
+  }
+
+ private:
+  std::unique_ptr<Metric> lower_, higher_;
+};
+
+class EitherFamily final : public Family {
+ public:
+  EitherFamily(std::unique_ptr<Family> lower, std::unique_ptr<Family> higher)
+      : lower_(std::move(lower)), higher_(std::move(higher)) {}
+
+  void observe(const StepView& view) override {
+    lower_->observe(view);
+    higher_->observe(view);
+  }
+  [[nodiscard]] std::unique_ptr<Metric> open(const Scope& scope, size_t baseline_hosts,
+                                             double alpha) override {
+    return std::make_unique<EitherMetric>(lower_->open(scope, baseline_hosts, 0.5 * alpha),
+                                          higher_->open(scope, baseline_hosts, 0.5 * alpha));
+  }
+  [[nodiscard]] double alpha() const override { return lower_->alpha() + higher_->alpha(); }
+
+ private:
+  std::unique_ptr<Family> lower_, higher_;
+};
+
+}  // namespace
+
+size_t business_counters_in(const Options& options, std::span<const HostHistory> history) {
+  return static_cast<size_t>(
+      std::count_if(options.business.begin(), options.business.end(),
+                    [&](const auto& c) { return past_of(c.name, history).present(); }));
+}
+
+std::vector<std::unique_ptr<Family>> make_business_families(const Options& options, double alpha,
+                                                            std::span<const HostHistory> history) {
+  std::vector<std::unique_ptr<Family>> out;
+  const size_t counters = business_counters_in(options, history);
+  if (counters == 0) return out;
+  const double each = alpha / static_cast<double>(counters);
+  for (const auto& counter : options.business) {
+    const Past past = past_of(counter.name, history);
+    if (!past.present()) continue;
+    const auto family = [&](bool lower, double share) {
+      return std::make_unique<BusinessFamily>(options, counter.name, lower, past, share, history);
+    };
+    if (counter.worse == Worse::both) {
+      out.push_back(
+          std::make_unique<EitherFamily>(family(true, 0.5 * each), family(false, 0.5 * each)));
+    } else {
+      out.push_back(family(counter.worse == Worse::lower, each));
+    }
+  }
+  return out;
+}
+
+}  // namespace serin::judge

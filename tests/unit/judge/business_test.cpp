@@ -1,0 +1,139 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+
+#include "aggregator/core/judge/battery.h"
+#include "world.h"
+
+namespace serin::judge {
+namespace {
+
+using test::Rng;
+using Worse = BusinessCounter::Worse;
+using Entry = std::pair<std::string_view, double>;
+
+struct Shop {
+  uint32_t hosts = 20;
+  double rate = 40;
+  double orders = 0.3;  ///< per request
+  bool items =
+      false;          ///< a counter of its own: three times as many as orders, any number a request
+  double canary = 1;  ///< factor on the canary's
+};
+
+class Trade {
+ public:
+  Trade(const Shop& shop, uint64_t seed) : shop_(shop), rng_(seed) {
+    for (uint32_t h = 0; h < shop.hosts; ++h) level_.push_back(.05 * test::normal(rng_));
+  }
+
+  /// What fires within `seconds`, and when.
+  std::pair<std::string, double> judge(Worse worse, double seconds) {
+    Options options;
+    options.business = {{.name = "orders", .worse = worse},
+                        {.name = "refunds", .worse = Worse::higher}};
+    Battery battery(options, history());
+    battery.join(0, 0);
+    for (double t = 1; t <= seconds; ++t) {
+      std::vector<HostStep> canary, baseline;
+      std::vector<Entry> entries;
+      entries.reserve(shop_.hosts);
+      for (uint32_t h = 0; h < shop_.hosts; ++h) {
+        const auto [n, x] = draw(h, 1, h == 0 ? shop_.canary : 1);
+        HostStep step{.host = h, .age_seconds = h == 0 ? t - 1 : 1e6, .requests = n};
+        step.business = std::span(&entries.emplace_back("orders", x), 1);
+        (h == 0 ? canary : baseline).push_back(step);
+      }
+      battery.step(t, canary, baseline);
+      if (battery.fired()) {
+        last = *battery.fired();
+        return {last.metric, t};
+      }
+    }
+    findings = battery.findings();
+    return {"", seconds};
+  }
+
+  Finding last;
+  std::vector<Finding> findings;
+
+ private:
+  std::pair<uint64_t, double> draw(uint32_t h, double dt, double factor) {
+    const uint64_t n = test::poisson(rng_, shop_.rate * dt);
+    const double share = shop_.orders * std::exp(level_[h]) * factor;
+    const double count = static_cast<double>(n);
+    if (shop_.items) return {n, static_cast<double>(test::poisson(rng_, 10 * count * share))};
+    return {n, static_cast<double>(test::binomial(rng_, n, share))};
+  }
+
+  std::vector<HostHistory> history() {
+    std::vector<HostHistory> out;
+    for (uint32_t h = 0; h < shop_.hosts; ++h) {
+      HostHistory& host = out.emplace_back();
+      host.host = h;
+      host.canary = h == 0;
+      for (int b = 0; b < 60; ++b) {
+        const auto [n, x] = draw(h, 10, 1);
+        entries_.emplace_back("orders", x);
+        host.blocks.push_back(
+            {.index = b, .requests = n, .business = std::span(&entries_.back(), 1)});
+      }
+    }
+    return out;
+  }
+
+  Shop shop_;
+  Rng rng_;
+  std::vector<double> level_;
+  std::deque<Entry> entries_;
+};
+
+TEST(Business, HalfOfTheOrdersMissingIsFound) {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    Trade trade({.canary = .5}, seed);
+    EXPECT_EQ(trade.judge(Worse::lower, 300).first, "orders") << seed;
+    ASSERT_TRUE(trade.last.effect && trade.last.canary && trade.last.effect_low);
+    EXPECT_NEAR(*trade.last.effect, .5, .12);
+    EXPECT_LT(*trade.last.effect_low, *trade.last.effect);
+    EXPECT_LT(*trade.last.canary, *trade.last.baseline);
+  }
+}
+
+TEST(Business, WhatIsNotSaidToHurtDoesNot) {
+  EXPECT_EQ(Trade({.canary = .5}, 1).judge(Worse::higher, 200).first, "");
+  EXPECT_EQ(Trade({.canary = 1.8}, 1).judge(Worse::lower, 200).first, "");
+  EXPECT_EQ(Trade({.canary = 1.8}, 1).judge(Worse::higher, 300).first, "orders");
+}
+
+TEST(Business, BothDirectionsCanHurt) {
+  EXPECT_EQ(Trade({.canary = .5}, 2).judge(Worse::both, 300).first, "orders");
+  EXPECT_EQ(Trade({.canary = 1.8}, 2).judge(Worse::both, 300).first, "orders");
+}
+
+TEST(Business, ACounterAboveTheRequestsIsJudgedByItsOwnTotal) {
+  Trade few({.items = true, .canary = .4}, 3);
+  EXPECT_EQ(few.judge(Worse::lower, 300).first, "orders");
+  ASSERT_TRUE(few.last.effect);
+  EXPECT_NEAR(*few.last.effect, .4, .12);
+  EXPECT_NEAR(*few.last.baseline, 3, .5);
+  EXPECT_EQ(Trade({.items = true, .canary = 2}, 3).judge(Worse::higher, 300).first, "orders");
+  EXPECT_EQ(Trade({.items = true, .canary = 2}, 3).judge(Worse::lower, 200).first, "");
+}
+
+TEST(Business, AHealthyReleaseKeepsItsOrders) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    Trade trade({.hosts = seed % 2 ? 6u : 20u, .items = seed % 3 == 0}, seed);
+    EXPECT_EQ(trade.judge(seed % 5 == 0 ? Worse::both : Worse::lower, 150).first, "") << seed;
+    const auto& f = trade.findings;
+    EXPECT_TRUE(
+        std::any_of(f.begin(), f.end(), [](const auto& x) { return x.metric == "orders"; }));
+    // Never seen in the past: neither judged nor given alpha.
+    EXPECT_FALSE(
+        std::any_of(f.begin(), f.end(), [](const auto& x) { return x.metric == "refunds"; }));
+  }
+}
+
+}  // namespace
+}  // namespace serin::judge
