@@ -1,5 +1,6 @@
 #include <uv.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "agent/program.h"
@@ -14,6 +15,7 @@ namespace serin::agent {
 namespace {
 
 constexpr unsigned kFarewellMs = 2000;  // what a service manager waits for without a thought
+constexpr int64_t kOldestStepUs = 3500LL * 1'000'000;  // the aggregator refuses what is older than an hour
 
 std::vector<ServiceFile> load_services(const std::filesystem::path& folder) {
   std::vector<ServiceFile> services;
@@ -64,7 +66,12 @@ class Agent {
     if (!uplink) return std::unexpected(uplink.error());
     uplink_ = std::move(*uplink);
     relay_.emplace(loop_.get(), helper_, names, config_.host,
-                   [this](Event step) { uplink_->send(std::move(step), clock_.now().boot_us); });
+                   [this](Event step) {
+                     // A step is told when the helper is asked next; it happened when the helper wrote it down.
+                     const auto now = clock_.now();
+                     const int64_t ago = std::clamp<int64_t>(now.wall_us - step.wall_us, 0, kOldestStepUs);
+                     uplink_->send(std::move(step), now.boot_us - static_cast<uint64_t>(ago));
+                   });
     HelperPort port{
         .call = [this](const HelperRequest& request,
                        HelperPort::Answer answer) { helper_.call(request, std::move(answer)); },
