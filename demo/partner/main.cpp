@@ -19,7 +19,7 @@ constexpr double kMedianMs = 25.0;
 constexpr double kSigma = 0.8;
 constexpr double kMostMs = 5000.0;
 constexpr double kDeclined = 0.03;
-constexpr double kBroken = 0.02;
+constexpr double kBroken = 0.004;
 constexpr int kUsage = 64;
 
 struct Fate {

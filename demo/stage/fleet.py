@@ -13,7 +13,7 @@ from .hosts import Host
 from .processes import Crew, DemoError, Program, free_ports
 from .receiver import Receiver
 
-REQUESTS_PER_SECOND_AND_HOST = 40
+REQUESTS_PER_SECOND_AND_HOST = 80
 WATCH_WINDOW = "45s"
 BASELINE_AGE = "15s"  # in earnest a host must have run for two minutes before others are compared with it
 POLL_SECONDS = 0.1

@@ -4,7 +4,7 @@ import sys
 import time
 
 from .api import seconds_of
-from .fleet import SERVICE
+from .fleet import REQUESTS_PER_SECOND_AND_HOST, SERVICE
 from .processes import DemoError
 
 HISTORY_SECONDS = 30         # what the judge knows of the fleet before the first deploy
@@ -93,7 +93,7 @@ class Story:
     def settle(self):
         fleet, say = self.fleet, self.teller.say
         say(f"Starting {len(fleet.hosts)} hosts with release {self.old}, a payment partner, and customers "
-            f"(40 requests/s for each host).")
+            f"({REQUESTS_PER_SECOND_AND_HOST} requests/s for each host).")
         fleet.start_hosts()
         fleet.start_broker()
         for host in fleet.hosts:
