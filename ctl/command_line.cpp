@@ -21,6 +21,7 @@ class Words {
     add_looking();
     add_acting();
     add_gate();
+    add_record();
     add_replay();
     add_policy();
     add_keys();
@@ -132,6 +133,25 @@ class Words {
                  },
                  "Ask again for so long while the answer is not yet")
               ->type_name("10m");
+        });
+  }
+
+  void add_record() {
+    command<RecordCommand>(
+        app_, "record", "Write what agents and aggregator say to a capture, until told to end",
+        [](CLI::App& sub, RecordCommand& read) {
+          sub.add_option("--out", read.out, "The capture [standard output]")->type_name("FILE");
+          sub.add_option("--nats", read.nats, "NATS [the configuration's, nats://127.0.0.1:4222]")
+              ->type_name("URL");
+          sub.add_option("--credentials", read.credentials, "Credentials of an observer")
+              ->type_name("FILE");
+          sub.add_flag("--from-start", read.from_start, "From the oldest message that is kept on");
+          auto* idle = sub.add_flag("--until-idle", read.until_idle,
+                                    "From the oldest message to where the stream ends now");
+          sub.add_option("--seconds", read.seconds, "For so long")
+              ->check(CLI::PositiveNumber)
+              ->type_name("N")
+              ->excludes(idle);
         });
   }
 

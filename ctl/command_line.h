@@ -61,6 +61,13 @@ struct GateCommand {
 struct PolicyCheck {
   std::filesystem::path file;
 };
+struct RecordCommand {
+  std::string out = "-";  ///< standard output
+  std::vector<std::string> nats;
+  std::optional<std::filesystem::path> credentials;
+  bool from_start = false, until_idle = false;
+  std::optional<double> seconds;
+};
 struct ReplayCommand {
   std::vector<std::string> files;
   std::optional<std::filesystem::path> policy;
@@ -68,8 +75,8 @@ struct ReplayCommand {
 };
 
 using Command = std::variant<StatusCommand, DeploysCommand, HostsCommand, ExplainCommand,
-                             WatchCommand, ActCommand, GateCommand, PolicyCheck, ReplayCommand,
-                             KeysInit, KeysShow, KeysToken>;
+                             WatchCommand, ActCommand, GateCommand, PolicyCheck, RecordCommand,
+                             ReplayCommand, KeysInit, KeysShow, KeysToken>;
 
 struct Invocation {
   Common common;

@@ -18,6 +18,7 @@ Exit run(const WatchCommand& command, const Common& common, Console& console);
 Exit run(const ActCommand& command, const Common& common, Console& console);
 Exit run(const GateCommand& command, const Common& common, Console& console);
 Exit run(const PolicyCheck& command, const Common& common, Console& console);
+Exit run(const RecordCommand& command, const Common& common, Console& console);
 Exit run(const ReplayCommand& command, const Common& common, Console& console);
 Exit run(const KeysInit& command, const Common& common, Console& console);
 Exit run(const KeysShow& command, const Common& common, Console& console);
