@@ -15,7 +15,7 @@ struct DataShape {
   int large_customers = 20;  ///< 1 %, with a thousand times the orders of the others
   int orders_of_large = 20000;
   double median_orders = 12;
-  double legacy_share = 0.10;  ///< rows imported before 2019, without a loyalty tier
+  double legacy_share = 0.20;  ///< rows imported before 2019, without a loyalty tier
 };
 
 /// Writes FOLDER/shop.db, the same bytes of data for the same seed; an existing file is replaced at
