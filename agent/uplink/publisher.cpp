@@ -24,8 +24,7 @@ constexpr int64_t kMaxWaitMs =
     2000;  // without it acks lost with a killed server stay pending for ever
 constexpr milliseconds kFirstPause{250}, kLongestPause{5000};
 constexpr milliseconds kFirstForbiddenPause{1000}, kLongestForbiddenPause{60'000};
-constexpr milliseconds kReopenPause{2000};
-constexpr milliseconds kLookPause{1000};  // between looks at why there is no connection
+constexpr milliseconds kFirstReopenPause{500}, kLongestReopenPause{5000};
 constexpr milliseconds kIdle{60'000};
 constexpr int kMessageTooLarge = 10054;
 
@@ -60,7 +59,7 @@ bus::ConnectionOptions connection_options(const Uplink::Options& options) {
           .credentials = options.credentials,
           .name = "serin-agent " + options.host,
           .inbox_prefix = bus::agent_inbox_prefix(options.host),
-          .reconnect_buffer_bytes = 1};  // the ring is our buffer, and it keeps the order
+          .reconnect_buffer_bytes = 0};  // the ring is our buffer, and it keeps the order
 }
 
 bus::JetStreamPtr make_jet_stream(const bus::Connection& connection, void* closure) {
@@ -82,6 +81,7 @@ Publisher::Publisher(Uplink::Options options, std::shared_ptr<Exchange> exchange
       exchange_(std::move(exchange)),
       deliveries_(std::move(deliveries)),
       closure_(exchange_),
+      reopen_pause_(kFirstReopenPause, kLongestReopenPause, boot_now_us()),
       window_(kWindow),
       pause_(kFirstPause),
       last_values_(options_.host, options_.services) {}
@@ -102,24 +102,15 @@ void Publisher::pass() {
   settle_drain();
   if (closed_) shut();
   if (!connection_ && now_ >= reopen_at_) open();
-  if (!connected_) return note_refusal();
+  if (!connected_) return;
   if (exchange_->take_overrun()) last_values_.restart(inbox_, now_);
   if (auto trouble = last_values_.ask(*connection_, now_)) exchange_->note(std::move(*trouble));
   pump();
 }
 
-/// A connect that is refused is retried by cnats without a word; its reason is to be asked for.
-void Publisher::note_refusal() {
-  if (!connection_ || now_ < look_at_) return;
-  look_at_ = now_ + kLookPause;
-  if (const std::string why = connection_->last_error(); !why.empty())
-    exchange_->note("not connected: " + why);
-}
-
 Clock::time_point Publisher::next_pass() const {
   Clock::time_point next = now_ + kIdle;
   if (!connection_) next = std::min(next, reopen_at_);
-  if (connection_ && !connected_) next = std::min(next, look_at_);
   if (connected_) {
     if (const auto question = last_values_.next()) next = std::min(next, *question);
     if (resume_at_ > now_) next = std::min(next, resume_at_);
@@ -137,8 +128,8 @@ bool Publisher::finished() const {
 }
 
 void Publisher::open() {
-  reopen_at_ = now_ + kReopenPause;
   auto made = bus::Connection::open(connection_options(options_), exchange_);
+  reopen_at_ = Clock::now() + reopen_pause_.next();
   if (!made) return exchange_->note(made.error().message);
   connection_ = std::move(*made);
   jet_stream_ = make_jet_stream(*connection_, closure_.key());
@@ -187,6 +178,8 @@ void Publisher::on(const LinkMail& mail) {
   draining_ = false;
   if (!connected_) return;
   ever_connected_ = true;
+  reconnects_ = connection_->reconnects();
+  reopen_pause_.reset();
   window_ = kWindow;
   pause_ = kFirstPause;
   resume_at_ = now_;
@@ -252,11 +245,17 @@ void Publisher::back_off() {
 }
 
 void Publisher::pump() {
-  while (!draining_ && in_flight_.size() < window_ && now_ >= resume_at_ && connection_->up()) {
+  while (!draining_ && in_flight_.size() < window_ && now_ >= resume_at_ && same_connection()) {
     const auto outgoing = exchange_->take([this](size_t channel) { return allowed(channel); });
     if (!outgoing) return;
     hand_over(*outgoing);
   }
+}
+
+/// Up, and without a break that we have not been told of: after one, older messages have to go
+/// first.
+bool Publisher::same_connection() const {
+  return connection_->up() && connection_->reconnects() == reconnects_;
 }
 
 bool Publisher::allowed(size_t channel) const {

@@ -9,6 +9,7 @@
 
 #include "agent/uplink/exchange.h"
 #include "agent/uplink/last_values.h"
+#include "common/bus/backoff.h"
 #include "common/bus/connection.h"
 #include "common/bus/loop_queue.h"
 
@@ -48,7 +49,6 @@ class Publisher {
   };
 
   void pass();
-  void note_refusal();
   [[nodiscard]] Clock::time_point next_pass() const;
   [[nodiscard]] bool finished() const;
 
@@ -63,6 +63,7 @@ class Publisher {
   void settle_drain();
 
   void pump();
+  [[nodiscard]] bool same_connection() const;
   [[nodiscard]] bool allowed(size_t channel) const;
   void hand_over(const Exchange::Outgoing& outgoing);
   void publish_failed(const HandOver& hand_over, const std::string& why);
@@ -84,7 +85,9 @@ class Publisher {
   std::vector<bus::SubscriptionPtr> subscriptions_;
   std::string inbox_;
   bool connected_ = false, ever_connected_ = false, closed_ = false;
-  Clock::time_point reopen_at_{}, look_at_{};
+  bus::Backoff reopen_pause_;
+  Clock::time_point reopen_at_{};
+  uint64_t reconnects_ = 0;  ///< of the connection, as far as we have been told
 
   std::unordered_map<natsMsg*, HandOver> in_flight_;
   std::unordered_map<size_t, Forbidden> forbidden_;

@@ -27,7 +27,7 @@ class Uplink {
     std::string boot_id;
     uint64_t agent_start_us = 0;
     std::vector<std::string> services;  ///< for commands and attention
-    size_t ring_bytes = 2 * 1024 * 1024;
+    size_t ring_bytes = size_t{2} << 20;
   };
   struct Handlers {
     /// A command for (host, service): the latest, live or fetched at a (re)connect. May repeat; the

@@ -31,7 +31,7 @@ class BusOnLoop final : public Bus {
 
   Result<void> begin(uv_loop_t* loop) {
     auto made = MailQueue::create(loop, kMaxMail, [this](Mail mail) {
-      std::visit([this](auto&& one) { on(std::move(one)); }, std::move(mail));
+      std::visit([this](auto& one) { on(std::move(one)); }, mail);
     });
     if (!made) return std::unexpected(made.error());
     mail_ = std::move(*made);
@@ -126,13 +126,13 @@ class BusOnLoop final : public Bus {
     if (handler && !closing_) handler(std::forward<Args>(args)...);
   }
 
-  void on(AuditMail mail) { tell(handlers_.on_audit, mail.decision); }
+  void on(const AuditMail& mail) { tell(handlers_.on_audit, mail.decision); }
   void on(AuditEndMail) { tell(handlers_.on_audit_end); }
   void on(core::Input input) { tell(handlers_.on_input, std::move(input)); }
-  void on(Unreadable one) { tell(handlers_.on_unreadable, one); }
+  void on(const Unreadable& one) { tell(handlers_.on_unreadable, one); }
   void on(CaughtUpMail) { tell(handlers_.on_caught_up); }
-  void on(StoreLostMail mail) { tell(handlers_.on_store_lost, mail.detail); }
-  void on(LinkMail mail) {
+  void on(const StoreLostMail& mail) { tell(handlers_.on_store_lost, mail.detail); }
+  void on(const LinkMail& mail) {
     connected_ = mail.connected;
     tell(handlers_.on_connection, mail.connected, mail.detail);
   }

@@ -9,10 +9,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kReopenPause{2000};
-constexpr milliseconds kLookPause{1000};
+constexpr milliseconds kFirstReopenPause{500}, kLongestReopenPause{5000};
 constexpr int64_t kRequestWaitMs = 2000;
-constexpr size_t kMaxErrorBytes = 8 * 1024;  // of permission errors kept for one attempt to publish
+constexpr size_t kMaxErrorBytes = 8192;  // of permission errors kept for one attempt to publish
 
 bus::JetStreamPtr make_jet_stream(const bus::Connection& connection) {
   jsOptions options;
@@ -24,6 +23,12 @@ bus::JetStreamPtr make_jet_stream(const bus::Connection& connection) {
 }
 
 }  // namespace
+
+Link::Link(bus::ConnectionOptions options, std::shared_ptr<MailQueue> mail)
+    : options_(std::move(options)),
+      mail_(std::move(mail)),
+      reopen_pause_(kFirstReopenPause, kLongestReopenPause,
+                    static_cast<uint64_t>(Clock::now().time_since_epoch().count())) {}
 
 void Link::maintain(const std::shared_ptr<Link>& self) {
   std::shared_ptr<Session> given_up;
@@ -40,33 +45,22 @@ void Link::maintain(const std::shared_ptr<Link>& self) {
     have = session_ != nullptr;
   }
   if (!have && now >= reopen_at_) open(self);
-  if (have && now >= look_at_) look_for_refusal();
 }
 
 void Link::open(const std::shared_ptr<Link>& self) {
-  reopen_at_ = Clock::now() + kReopenPause;
   auto connection = bus::Connection::open(options_, self);
+  reopen_at_ = Clock::now() + reopen_pause_.next();
   if (!connection) return report(connection.error().message);
   auto made = std::make_shared<Session>();
   made->connection = std::move(*connection);
   made->jet_stream = make_jet_stream(*made->connection);
   if (!made->jet_stream) return report("cannot make a JetStream context");
-  const std::lock_guard lock(mutex_);
-  session_ = std::move(made);
-}
-
-/// A connect that is refused is retried by cnats without a word; its reason is to be asked for.
-void Link::look_for_refusal() {
-  look_at_ = Clock::now() + kLookPause;
-  std::shared_ptr<Session> session;
+  reopen_pause_.reset();
   {
     const std::lock_guard lock(mutex_);
-    if (connected_) return;
-    session = session_;
+    session_ = std::move(made);
   }
-  if (!session) return;
-  if (const std::string why = session->connection->last_error(); !why.empty())
-    report("not connected to NATS: " + why);
+  if (hook_) hook_();  // link_connected() came before there was a session
 }
 
 void Link::shut() {

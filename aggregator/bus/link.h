@@ -9,6 +9,7 @@
 #include <string>
 
 #include "aggregator/bus/mail.h"
+#include "common/bus/backoff.h"
 #include "common/bus/connection.h"
 
 namespace serin::aggregator {
@@ -28,8 +29,7 @@ struct Session {
 /// change.
 class Link : public bus::ConnectionListener {
  public:
-  Link(bus::ConnectionOptions options, std::shared_ptr<MailQueue> mail)
-      : options_(std::move(options)), mail_(std::move(mail)) {}
+  Link(bus::ConnectionOptions options, std::shared_ptr<MailQueue> mail);
 
   // ---- the reader's thread
   void maintain(const std::shared_ptr<Link>& self);
@@ -67,13 +67,13 @@ class Link : public bus::ConnectionListener {
 
  private:
   void open(const std::shared_ptr<Link>& self);
-  void look_for_refusal();
   void changed(bool connected, std::string detail);
 
   const bus::ConnectionOptions options_;
   const std::shared_ptr<MailQueue> mail_;
   std::function<void()> hook_;
-  Clock::time_point reopen_at_{}, look_at_{};  // reader's thread
+  bus::Backoff reopen_pause_;      // reader's thread
+  Clock::time_point reopen_at_{};  // reader's thread
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;

@@ -16,7 +16,9 @@ class Closure {
   Closure(const Closure&) = delete;
   Closure& operator=(const Closure&) = delete;
 
-  [[nodiscard]] void* key() const { return reinterpret_cast<void*>(id_); }
+  [[nodiscard]] void* key() const {
+    return reinterpret_cast<void*>(id_);
+  }  // NOLINT(performance-no-int-to-ptr)
 
   /// The target with the type it was entered with; null when it is gone.
   template <typename T>

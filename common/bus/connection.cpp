@@ -47,6 +47,7 @@ bool any_tls(const std::vector<std::string>& urls) {
 
 natsStatus set_servers(natsOptions* raw, const std::vector<std::string>& urls) {
   std::vector<const char*> list;
+  list.reserve(urls.size());
   for (const std::string& url : urls) list.push_back(url.c_str());
   const natsStatus status = natsOptions_SetServers(raw, list.data(), static_cast<int>(list.size()));
   return status == NATS_OK && any_tls(urls) ? natsOptions_SetSecure(raw, true) : status;
@@ -82,8 +83,7 @@ natsStatus set_patience(natsOptions* raw, int reconnect_buffer_bytes) {
 }
 
 natsStatus set_callbacks(natsOptions* raw, void* closure) {
-  natsStatus status = natsOptions_SetRetryOnFailedConnect(raw, true, on_connected, closure);
-  if (status == NATS_OK) status = natsOptions_SetReconnectedCB(raw, on_connected, closure);
+  natsStatus status = natsOptions_SetReconnectedCB(raw, on_connected, closure);
   if (status == NATS_OK) status = natsOptions_SetDisconnectedCB(raw, on_disconnected, closure);
   if (status == NATS_OK) status = natsOptions_SetClosedCB(raw, on_closed, closure);
   if (status == NATS_OK) status = natsOptions_SetErrorHandler(raw, on_error, closure);
@@ -104,6 +104,20 @@ Result<OptionsPtr> make_options(const ConnectionOptions& options, void* closure)
   return made;
 }
 
+/// The servers without user and password.
+std::string shown(const std::vector<std::string>& urls) {
+  std::string all;
+  for (const std::string& url : urls) {
+    const size_t at = url.rfind('@');
+    const size_t scheme = url.find("://");
+    const size_t begin = at != std::string::npos       ? at + 1
+                         : scheme != std::string::npos ? scheme + 3
+                                                       : 0;
+    all += (all.empty() ? "" : ", ") + url.substr(begin);
+  }
+  return all;
+}
+
 /// cnats would only say that the connection is closed.
 Result<void> check_credentials(const std::optional<std::filesystem::path>& path) {
   if (!path || access(path->c_str(), R_OK) == 0) return {};
@@ -115,9 +129,11 @@ Result<void> check_credentials(const std::optional<std::filesystem::path>& path)
 
 std::string last_error_text(natsStatus status) {
   natsStatus last = NATS_OK;
-  const char* text = nats_GetLastError(&last);
-  if (last == status && text != nullptr && *text != '\0') return text;
-  return natsStatus_GetText(status);
+  const char* raw = nats_GetLastError(&last);
+  std::string_view text = last == status && raw != nullptr ? raw : "";
+  if (text.starts_with('('))
+    text.remove_prefix(std::min(text.find("): ") + 3, text.size()));  // "(conn.c:733): "
+  return std::string(text.empty() ? natsStatus_GetText(status) : text);
 }
 
 Connection::Connection(std::shared_ptr<ConnectionListener> listener, std::string inbox_prefix)
@@ -130,16 +146,15 @@ Result<std::unique_ptr<Connection>> Connection::open(const ConnectionOptions& op
   if (auto readable = check_credentials(options.credentials); !readable)
     return std::unexpected(readable.error());
   std::unique_ptr<Connection> made(new Connection(std::move(listener), options.inbox_prefix));
-  made->tls_ = any_tls(options.urls);
   auto raw = make_options(options, made->closure_->key());
   if (!raw) return std::unexpected(raw.error());
   const natsStatus status = natsConnection_Connect(&made->connection_, raw->get());
-  if (status == NATS_OK) {
-    made->listener_->link_connected();  // cnats calls only when the first try has failed
-    return made;
+  if (status != NATS_OK) {
+    return fail(fmt::format("cannot connect to NATS at {}: {}", shown(options.urls),
+                            last_error_text(status)));
   }
-  if (status == NATS_NOT_YET_CONNECTED) return made;
-  return fail(fmt::format("cannot connect to NATS: {}", last_error_text(status)));
+  made->listener_->link_connected();  // cnats calls only for what it does by itself
+  return made;
 }
 
 Connection::~Connection() {
@@ -152,25 +167,28 @@ Connection::~Connection() {
 std::string Connection::new_inbox() const {
   natsInbox* raw = nullptr;
   if (natsInbox_Create(&raw) != NATS_OK) return {};
-  const std::string made(raw);
+  std::string made(raw);
   natsInbox_Destroy(raw);
   if (inbox_prefix_.empty()) return made;
   return inbox_prefix_ + made.substr(made.find('.'));
+}
+
+uint64_t Connection::reconnects() const {
+  natsStatistics* raw = nullptr;
+  uint64_t count = 0;
+  if (natsStatistics_Create(&raw) != NATS_OK) return 0;
+  if (natsConnection_GetStats(connection_, raw) == NATS_OK) {
+    natsStatistics_GetCounts(raw, nullptr, nullptr, nullptr, nullptr, &count);
+  }
+  natsStatistics_Destroy(raw);
+  return count;
 }
 
 std::string Connection::last_error() const {
   const char* text = nullptr;
   const natsStatus status = natsConnection_GetLastError(connection_, &text);
   if (status == NATS_OK) return {};
-  std::string why = text != nullptr && *text != '\0' ? text : natsStatus_GetText(status);
-  if (status == NATS_NO_SERVER && tls_)
-    why += " (or its certificate is not trusted: see SSL_CERT_FILE)";
-  return why;
-}
-
-std::string Connection::why(natsStatus status) const {
-  const std::string last = last_error();
-  return status == NATS_CONNECTION_CLOSED && !last.empty() ? last : last_error_text(status);
+  return text != nullptr && *text != '\0' ? text : natsStatus_GetText(status);
 }
 
 Result<SubscriptionPtr> Connection::subscribe(const std::string& subject, natsMsgHandler handler,
@@ -179,7 +197,7 @@ Result<SubscriptionPtr> Connection::subscribe(const std::string& subject, natsMs
   const natsStatus status =
       natsConnection_Subscribe(&raw, connection_, subject.c_str(), handler, closure.key());
   if (status != NATS_OK)
-    return fail(fmt::format("cannot subscribe to {}: {}", subject, why(status)));
+    return fail(fmt::format("cannot subscribe to {}: {}", subject, last_error_text(status)));
   return SubscriptionPtr(raw);
 }
 
@@ -187,7 +205,7 @@ Result<SubscriptionPtr> Connection::subscribe_sync(const std::string& subject) c
   natsSubscription* raw = nullptr;
   const natsStatus status = natsConnection_SubscribeSync(&raw, connection_, subject.c_str());
   if (status != NATS_OK)
-    return fail(fmt::format("cannot subscribe to {}: {}", subject, why(status)));
+    return fail(fmt::format("cannot subscribe to {}: {}", subject, last_error_text(status)));
   return SubscriptionPtr(raw);
 }
 

@@ -18,8 +18,9 @@ struct ConnectionOptions {
   std::optional<std::filesystem::path> credentials;  ///< .creds file, read again at each connect
   std::string name;                                  ///< shown by the server's monitoring
   std::string inbox_prefix;                          ///< empty: _INBOX
-  /// What cnats may hold back while it reconnects. A sender that has a ring of its own wants 1:
-  /// what cnats held back would arrive before older messages that have to go again.
+  /// What cnats may hold back while it reconnects; 0: nothing, a publish fails at once (3.4.1 does
+  /// so, whatever its header says). A sender with a ring of its own wants 0: what cnats held back
+  /// would arrive before older messages that have to go again.
   int reconnect_buffer_bytes = 64 * 1024;
 };
 
@@ -33,12 +34,13 @@ class ConnectionListener {
   virtual void link_error(std::string text) = 0;  ///< such as a permission that is missing
 };
 
-/// One connection to NATS, without an event loop adapter (which would never connect after a failed
-/// first try). It reconnects for ever; when the server is away at the start, it connects later. All
-/// callbacks of one process run on one delivery thread, in the order in which the messages arrived.
+/// One connection to NATS, without an event loop adapter: with it, a publish on the loop's thread
+/// would wait for the network. Once up, it reconnects for ever. Its owner repeats open() until it
+/// is up: cnats could do that too, but then it keeps to itself why it fails. All callbacks of one
+/// process run on one delivery thread, in the order in which the messages arrived.
 class Connection {
  public:
-  /// Blocks for at most about 2 s per URL. An error only for options that can never work.
+  /// Blocks for at most about 2 s per URL. The error says why it cannot connect now.
   static Result<std::unique_ptr<Connection>> open(const ConnectionOptions& options,
                                                   std::shared_ptr<ConnectionListener> listener);
   /// Blocks until the threads of this connection have ended (a connect that is under way: 2 s).
@@ -50,7 +52,9 @@ class Connection {
   [[nodiscard]] bool up() const {
     return natsConnection_Status(connection_) == NATS_CONN_STATUS_CONNECTED;
   }
-  /// The connection's last trouble, such as why it is not up; empty when there was none.
+  /// How often it has come back, known before the listener is told.
+  [[nodiscard]] uint64_t reconnects() const;
+  /// The connection's last trouble; empty when there was none.
   [[nodiscard]] std::string last_error() const;
   /// A new subject below the inbox prefix, for answers.
   [[nodiscard]] std::string new_inbox() const;
@@ -63,13 +67,10 @@ class Connection {
  private:
   Connection(std::shared_ptr<ConnectionListener> listener, std::string inbox_prefix);
 
-  [[nodiscard]] std::string why(natsStatus status) const;
-
   std::shared_ptr<ConnectionListener> listener_;
   std::optional<Closure>
       closure_;  ///< gone before the connection closes: its last words concern nobody
   std::string inbox_prefix_;
-  bool tls_ = false;
   natsConnection* connection_ = nullptr;
 };
 
