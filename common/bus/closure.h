@@ -17,8 +17,8 @@ class Closure {
   Closure& operator=(const Closure&) = delete;
 
   [[nodiscard]] void* key() const {
-    return reinterpret_cast<void*>(id_);
-  }  // NOLINT(performance-no-int-to-ptr)
+    return reinterpret_cast<void*>(id_);  // NOLINT(performance-no-int-to-ptr): never followed
+  }
 
   /// The target with the type it was entered with; null when it is gone.
   template <typename T>
