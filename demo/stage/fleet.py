@@ -134,7 +134,11 @@ class Fleet:
 
     def start_recording(self, file):
         self.start_program("record", self.bin / "serinctl", "record", "--nats", f"nats://127.0.0.1:{self.nats_port}",
-                           "--out", file)
+                           "--from-start", "--out", file)
+
+    def stop_recording(self):
+        """Lets the recorder end what it has begun, while there is still a stream to read."""
+        self.crew.stop("record")
 
     def wait_for(self, condition, seconds, what, meanwhile):
         """The condition's value once it is true; `meanwhile` runs at every look."""

@@ -106,6 +106,19 @@ class Crew:
             if time.monotonic() >= program.restart_at:
                 program.start()
 
+    def stop(self, name, patience=10.0):
+        """Ends one program for good, in peace; an error if it does not end well."""
+        program = self.programs.pop(name)
+        program.process.terminate()
+        try:
+            status = program.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            program.process.kill()
+            program.process.wait()
+            raise DemoError(f"{name} did not end within {patience:.0f} s of SIGTERM") from None
+        if status != 0:
+            raise DemoError(f"{name} ended with status {status}:\n{program.tail()}")
+
     def end(self, patience=3.0):
         running = [p for p in reversed(self.programs.values()) if p.running()]
         for program in running:

@@ -138,11 +138,16 @@ class Story:
             return self._account_bad(deploy, None)
         say(f"Caught: {deploy['reason']['text']}")
         deploy = self.wait(lambda: self._at_end(self.bad, CONDEMNED_ENDS), RECOVER_SECONDS, f"{self.bad} is dealt with")
-        say({"recovered": f"{host.name} is back on {self.old}, verified, and its errors are gone.",
-             }.get(deploy["state"], f"The deploy ended as {deploy['state']}."))
-        alerts = self.wait(lambda: self._alerts(self.bad, "rollback"), ALERT_SECONDS, "the alert arrives")
-        say("The alert as it arrived in the chat (signature checked):")
-        self.teller.plain(alerts[0]["message"].get("text", ""))
+        if deploy["state"] == "recovered":
+            say(f"{host.name} is back on {self.old}, verified, and does as well as the other hosts.")
+            self.wait(lambda: self._alerts(self.bad, "recovered"), ALERT_SECONDS, "the last alert arrives")
+        else:
+            say(f"The deploy ended as {deploy['state']}.")
+        say("The alerts, as they arrived in the chat (each signature checked):")
+        for alert in self.fleet.receiver.of_version(self.bad):
+            self.teller.plain(alert["message"].get("text", ""))
+        if not self._alerts(self.bad, "rollback"):
+            self.faults.append(f"{self.bad}: no alert of the rollback arrived")
         back = len(host.starts_of(self.old)) - old_starts
         if back != 1:
             self.faults.append(f"{host.name} was put back {back} times, not once")
@@ -192,11 +197,14 @@ class Story:
 
     def _tell_timeline(self, deploy, zero, harmed):
         self.teller.say()
-        self.teller.say("What happened, in seconds from the first request that the bad release got its hands on:")
+        begun = "request that the bad release got its hands on"
+        if self.fleet.clients.first_answer(self.bad_host.name, self.bad) is None:
+            begun = "start of the bad release, which never answered a request"
+        self.teller.say(f"What happened, in seconds from the first {begun}:")
         for entry in self.fleet.api.timeline(deploy["id"]):
             at = seconds_of(entry["at"])
-            host = f" {entry['host']}" if entry["host"] else ""
-            self.teller.plain(f"{at - zero:+7.1f}  {entry['kind'].replace('_', ' '):<18}{host}  {entry['text']}")
+            host = entry["host"] or ""
+            self.teller.plain(f"{at - zero:+7.1f}  {entry['kind'].replace('_', ' '):<19}{host:<8}{entry['text']}")
         self.teller.plain(f"Customers' requests harmed until {self.old} was back: {harmed}")
         self.teller.say()
 
@@ -242,6 +250,8 @@ class Story:
         self.bad_release()
         self.good_release()
         self.check()
+        if self.record_to:
+            self.fleet.stop_recording()
         return self.result
 
 
