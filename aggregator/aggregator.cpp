@@ -228,8 +228,10 @@ void Aggregator::stop(std::function<void()> done) {
   bus_->close(kFarewellMs, std::move(done));
 }
 
-size_t Aggregator::stages(std::string_view service) const {
-  return std::max<size_t>(1, fold_.policies().of(service).stages.size());
+std::vector<std::string> Aggregator::stages(std::string_view service) const {
+  std::vector<std::string> stages = fold_.policies().of(service).stages;
+  if (stages.empty()) stages.emplace_back("100%");
+  return stages;
 }
 
 ShellCounters Aggregator::shell() const {

@@ -85,7 +85,7 @@ class Aggregator : public LiveView {
                                             size_t stage) const override {
     return fold_.gate(service, version, stage);
   }
-  [[nodiscard]] size_t stages(std::string_view service) const override;
+  [[nodiscard]] std::vector<std::string> stages(std::string_view service) const override;
   [[nodiscard]] int64_t now_us() const override { return fold_.now_us(); }
   [[nodiscard]] uint64_t last_sequence() const override { return fold_.last_sequence(); }
   [[nodiscard]] core::Fold::Counters counters() const override { return fold_.counters(); }

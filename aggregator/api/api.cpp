@@ -1,6 +1,6 @@
 #include "aggregator/api/api.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -33,6 +33,13 @@ std::optional<size_t> number_from(std::string_view text, size_t least, size_t mo
   if (error != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
   if (value < least || value > most) return std::nullopt;
   return value;
+}
+
+/// A stage by its index, or as the policy writes it ("5%").
+std::optional<size_t> stage_among(const std::vector<std::string>& stages, std::string_view text) {
+  const auto named = std::ranges::find(stages, text);
+  if (named != stages.end()) return static_cast<size_t>(named - stages.begin());
+  return number_from(text, 0, stages.size() - 1);
 }
 
 bool is_state(std::string_view text) {
@@ -260,11 +267,13 @@ void Api::gate(Call& call) const {
   if (!is_version(call.part(4))) errors.emplace_back("version", "is no version");
   std::optional<size_t> stage = 0;
   if (errors.empty()) {
-    const size_t stages = view_.stages(call.part(3));
-    const std::string_view text = call.parameter("stage");
-    if (!text.empty()) stage = number_from(text, 0, stages - 1);
-    if (!stage)
-      errors.emplace_back("stage", fmt::format("must be a number from 0 to {}", stages - 1));
+    const auto stages = view_.stages(call.part(3));
+    if (const auto text = call.parameter("stage"); !text.empty()) stage = stage_among(stages, text);
+    if (!stage) {
+      errors.emplace_back("stage",
+                          fmt::format("must be a number from 0 to {}, or one of the policy's: {}",
+                                      stages.size() - 1, fmt::join(stages, ", ")));
+    }
   }
   if (!errors.empty())
     return call.problem("bad_request", "correct the fields named in errors", std::move(errors));

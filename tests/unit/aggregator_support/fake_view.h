@@ -29,7 +29,9 @@ class FakeView : public LiveView {
     return {core::Fold::Gate::stop,
             std::string(service) + " " + std::string(version) + " " + std::to_string(stage)};
   }
-  [[nodiscard]] size_t stages(std::string_view) const override { return 4; }
+  [[nodiscard]] std::vector<std::string> stages(std::string_view) const override {
+    return {"1 host", "5%", "25%", "100%"};
+  }
   [[nodiscard]] int64_t now_us() const override { return 1'795'176'000'000'000; }
   [[nodiscard]] uint64_t last_sequence() const override { return 4711; }
   [[nodiscard]] core::Fold::Counters counters() const override { return counters_; }

@@ -69,6 +69,10 @@ TEST_F(ApiTest, TheGateAnswersInOneWord) {
   EXPECT_EQ(gate["text"], "api v2 2");
   EXPECT_EQ(Json::parse(get("/api/v1/gates/api/feature%2Fx%20y").body)["text"],
             "api feature/x y 0");
+  EXPECT_EQ(Json::parse(get("/api/v1/gates/api/v2?stage=25%25").body)["text"], "api v2 2")
+      << "a stage may be named as the policy writes it";
+  EXPECT_EQ(Json::parse(get("/api/v1/gates/api/v2?stage=1%20host").body)["text"], "api v2 0");
+  EXPECT_EQ(code(get("/api/v1/gates/api/v2?stage=7%25")), "bad_request");
   EXPECT_EQ(code(get("/api/v1/gates/api/v2?stage=4")), "bad_request");
   EXPECT_EQ(code(get("/api/v1/gates/api/v2?stage=-1")), "bad_request");
   EXPECT_EQ(code(get("/api/v1/gates/UPPER/v2")), "bad_request");
