@@ -27,13 +27,25 @@ std::string words_percent(double share) {
   return fmt::format("{:.1f} %", percent);
 }
 
+namespace {
+
+/// A metric's value with its unit.
+std::string words_value(const std::string& metric, double value) {
+  if (metric == "rss_bytes") return fmt::format("{:.1f} MB", value / 1e6);
+  if (metric == "cpu_per_request") return fmt::format("{:.2f} ms", value * 1e3);
+  if (metric == "restarts") return fmt::format("{:.1f} an hour", value * 3600);
+  if (metric == "fds" || metric == "threads") return fmt::format("{:.0f}", value);
+  return words_percent(value);
+}
+
+}  // namespace
+
 std::string words_compared(const std::string& metric, double canary, double baseline,
                            std::optional<double> edge_seconds) {
-  if (!edge_seconds) {
-    return fmt::format("{} {} against {}", metric, words_percent(canary), words_percent(baseline));
-  }
-  return fmt::format("{}: {} of requests slower than {:.3g} ms against {}", metric, words_percent(canary),
-                     *edge_seconds * 1e3, words_percent(baseline));
+  const std::string ours = words_value(metric, canary), theirs = words_value(metric, baseline);
+  if (!edge_seconds) return fmt::format("{} {} against {}", metric, ours, theirs);
+  return fmt::format("{}: {} of requests slower than {:.3g} ms against {}", metric, ours, *edge_seconds * 1e3,
+                     theirs);
 }
 
 std::string words_evidence(const Reason& reason, std::optional<double> edge_seconds, size_t baseline_hosts) {

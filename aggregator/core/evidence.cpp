@@ -11,10 +11,17 @@ namespace {
 constexpr int64_t kSlowestCloseUs = 3'000'000;   ///< CONTRACTS §3
 constexpr int64_t kCadenceDecidedSeconds = 15;
 constexpr size_t kFleetWindowSeconds = 30;
+constexpr int64_t kCrashLoopSettledUs = 10'000'000;  ///< a supervisor's pause between two starts is shorter
 constexpr uint32_t kFastIntervalUs = 1'500'000;  ///< what counts as sampling at 1 s
 
 bool is_one_of(const std::vector<std::string>& list, const std::string& word) {
   return std::ranges::find(list, word) != list.end();
+}
+
+uint32_t ends_within(const Track& track, const std::string& version, int64_t from_us, int64_t to_us) {
+  return static_cast<uint32_t>(std::ranges::count_if(track.deaths, [&](const Track::Death& death) {
+    return death.version == version && death.at_us >= from_us && death.at_us < to_us;
+  }));
 }
 
 void fold_in(std::vector<Cell>& into, const Cell& cell) {
@@ -181,8 +188,25 @@ void Fold::State::gather(Service& service, Deploy& deploy, int64_t second) {
 
 void Fold::State::feed(Service& service, Deploy& deploy, int64_t second) {
   if (!deploy.battery || !deploy.verdict.empty()) return;
+  const int64_t from_us = (second + 1 - deploy.step_seconds) * kSecondUs, to_us = (second + 1) * kSecondUs;
+  // A host that died may have no sample of this step: its end counts all the same.
+  for (const Canary& host : deploy.canaries) {
+    const Track& track = *service.tracks[host.host];
+    const bool reported =
+        std::ranges::find(deploy.canary_step, host.host, &Cell::host) != deploy.canary_step.end();
+    if (host.left || reported || ends_within(track, deploy.version, from_us, to_us) == 0) continue;
+    Cell dead;
+    dead.host = host.host;
+    deploy.canary_step.push_back(std::move(dead));
+  }
   auto canary = as_steps(deploy.canary_step);
   auto baseline = as_steps(deploy.baseline_step);
+  for (auto* steps : {&canary, &baseline}) {
+    for (auto& step : *steps) {
+      const Track& track = *service.tracks[step.host];
+      step.unexpected_ends = ends_within(track, track.version, from_us, to_us);
+    }
+  }
   deploy.baseline_hosts.clear();
   for (const auto& step : baseline) deploy.baseline_hosts.push_back(service.tracks[step.host]->host);
   // With fewer than two hosts to compare with the evidence stands still; only the late prior is paid.
@@ -213,6 +237,13 @@ void Fold::State::feed(Service& service, Deploy& deploy, int64_t second) {
   }
   const judge::Finding* fired = deploy.battery->fired();
   if (fired == nullptr) return;
+  // Ends in quick succession are the guardrail's matter, which says "crash loop" at the third.
+  if (fired->metric == "restarts" && std::ranges::any_of(deploy.canaries, [&](const Canary& host) {
+        const Track& track = *service.tracks[host.host];
+        return !track.deaths.empty() && to_us - track.deaths.back().at_us < kCrashLoopSettledUs;
+      })) {
+    return;
+  }
   Reason reason{.kind = ReasonKind::evidence, .metric = fired->metric};
   reason.canary = fired->canary;
   reason.baseline = fired->baseline;

@@ -145,9 +145,8 @@ void Fold::State::use(Service& service, Track& track, const Sample& sample, int6
   }
   const bool judged =
       sample.phase == Phase::serving && !sample.ambiguous && !books[track.host].in_conflict(now_us);
-  if (sample.requests && judged && !sample.version.empty()) {
-    track.history.add(end_us - static_cast<int64_t>(sample.interval_us) / 2, sample.version,
-                      *sample.requests);
+  if (judged && !sample.version.empty()) {
+    track.history.add(end_us - static_cast<int64_t>(sample.interval_us) / 2, sample);
   }
   track.last_step = std::max(track.last_step, step_of(end_us, sample.interval_us));
   if (!service.steps.add(sample, track.index, end_us, age_seconds, judged)) {
@@ -238,6 +237,7 @@ void Fold::State::died(Service& service, Track& track, const Event& event, int64
   if (event.expected) return;
   track.deaths.push_back({at_us, event.version.empty() ? track.version : event.version});
   if (track.deaths.size() > Track::kMaxDeaths) track.deaths.pop_front();
+  if (!track.deaths.back().version.empty()) track.history.add_end(at_us, track.deaths.back().version);
   guard_events(service, track, event);
 }
 

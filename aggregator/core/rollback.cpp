@@ -308,7 +308,9 @@ void Fold::State::after_steps(Service& service, Deploy& deploy) {
   tell("rolled_back", deploy,
        fmt::format("{} {} rolled back on {} · {} · {}", service.name, deploy.version, hosts,
                    deploy.reason.text, words_rolled_back(deploy)));
-  const bool by_rate = deploy.reason.canary && deploy.reason.baseline;
+  // Counts are compared again; for levels, slopes and guardrails it is enough that the hosts serve and nothing dies.
+  const bool counted = deploy.reason.metric == "errors" || deploy.reason.metric == "slo" || deploy.fired_edge_seconds;
+  const bool by_rate = counted && deploy.reason.canary && deploy.reason.baseline;
   if (!by_rate || deploy.reason.kind == ReasonKind::act) return;
   const double effect = *deploy.reason.canary / std::max(*deploy.reason.baseline, kLeastUsualRate);
   // Half way back, on the log scale, is still sick: in ratio to the baseline and in the hosts' own rate.

@@ -4,22 +4,52 @@
 
 namespace serin::core {
 
-void History::add(int64_t middle_us, const std::string& version, const RequestMetrics& requests) {
-  const int64_t index = middle_us / kBlockUs;
-  if (!blocks_.empty() && index < blocks_.front().index) return;
+namespace {
+
+void mean_in(std::optional<double>& mean, std::optional<uint64_t> value, uint32_t samples) {
+  if (!value) return;
+  const auto now = static_cast<double>(*value);
+  mean = mean ? *mean + (now - *mean) / static_cast<double>(samples) : now;
+}
+
+}  // namespace
+
+/// The block of a time and a version, made in its place where there is none.
+History::Block& History::block_at(int64_t time_us, const std::string& version) {
+  const int64_t index = time_us / kBlockUs;
   auto at = blocks_.end();
   while (at != blocks_.begin() && std::prev(at)->index > index) --at;
-  const bool exists = at != blocks_.begin() && std::prev(at)->index == index &&
-                      std::prev(at)->version == version;
-  if (exists) {
-    --at;
-  } else {
-    at = blocks_.insert(at, Block{index, version, 0, 0, {}});
+  for (auto same = at; same != blocks_.begin() && std::prev(same)->index == index; --same) {
+    if (std::prev(same)->version == version) return *std::prev(same);
   }
-  at->requests += requests.requests;
-  at->errors += requests.errors;
-  at->latency.merge(requests.latency);
-  if (blocks_.size() > kMaxBlocks) blocks_.pop_front();
+  Block fresh;
+  fresh.index = index;
+  fresh.version = version;
+  at = blocks_.insert(at, std::move(fresh));
+  if (blocks_.size() <= kMaxBlocks || at == blocks_.begin()) return *at;
+  const auto place = at - blocks_.begin();
+  blocks_.pop_front();
+  return blocks_[static_cast<size_t>(place - 1)];
+}
+
+void History::add(int64_t middle_us, const Sample& sample) {
+  Block& block = block_at(middle_us, sample.version);
+  ++block.samples;
+  if (sample.requests) {
+    block.requests += sample.requests->requests;
+    block.errors += sample.requests->errors;
+    block.latency.merge(sample.requests->latency);
+  }
+  if (sample.process.cpu_seconds) {
+    block.cpu_seconds = block.cpu_seconds.value_or(0) + *sample.process.cpu_seconds;
+  }
+  mean_in(block.rss_bytes, sample.process.rss_bytes, block.samples);
+  mean_in(block.fds, sample.process.fds, block.samples);
+  mean_in(block.threads, sample.process.threads, block.samples);
+}
+
+void History::add_end(int64_t at_us, const std::string& version) {
+  ++block_at(at_us, version).unexpected_ends;
 }
 
 }  // namespace serin::core

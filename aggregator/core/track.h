@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,11 +20,18 @@ class History {
     std::string version;
     uint64_t requests = 0, errors = 0;
     ExpHistogram latency;
+    std::optional<double> cpu_seconds;
+    std::optional<double> rss_bytes, fds, threads;  ///< means
+    uint32_t samples = 0;
+    uint32_t unexpected_ends = 0;
   };
-  void add(int64_t middle_us, const std::string& version, const RequestMetrics& requests);
+  void add(int64_t middle_us, const Sample& sample);
+  void add_end(int64_t at_us, const std::string& version);
   [[nodiscard]] const std::deque<Block>& blocks() const { return blocks_; }
 
  private:
+  Block& block_at(int64_t time_us, const std::string& version);
+
   std::deque<Block> blocks_;
 };
 

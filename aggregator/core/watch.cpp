@@ -179,6 +179,8 @@ void Fold::State::make_battery(Service& service, Deploy& deploy) {
   options.latency_p50 = policy.margins.latency_p50;
   options.latency_p90 = policy.margins.latency_p90;
   options.latency_p99 = policy.margins.latency_p99;
+  options.cpu_per_request = policy.margins.cpu_per_request;
+  options.restarts = true;
   options.window_seconds = policy.watch_window_seconds;
   options.step_seconds = deploy.step_seconds;
   options.must_see_errors = policy.must_see_errors;
@@ -194,8 +196,15 @@ void Fold::State::make_battery(Service& service, Deploy& deploy) {
                                        deploy.baseline_versions.end()) {
         continue;
       }
-      host.blocks.push_back({static_cast<int32_t>(block.index - before), block.requests, block.errors,
-                             block.latency.empty() ? nullptr : &block.latency});
+      host.blocks.push_back({.index = static_cast<int32_t>(block.index - before),
+                             .requests = block.requests,
+                             .errors = block.errors,
+                             .latency = block.latency.empty() ? nullptr : &block.latency,
+                             .cpu_seconds = block.cpu_seconds,
+                             .rss_bytes = block.rss_bytes,
+                             .fds = block.fds,
+                             .threads = block.threads,
+                             .unexpected_ends = block.unexpected_ends});
       requests += block.requests;
       errors += block.errors;
     }
