@@ -34,7 +34,7 @@ uint64_t slower_than(const ExpHistogram& latency, double edge_seconds) {
 
 /// Passing refusals: the command was not executed and may be asked for again.
 bool may_pass(std::string_view reason) {
-  for (std::string_view word : {"busy", "held", "expired", "not_running", "ambiguous"}) {
+  for (std::string_view word : {"busy", "held", "expired", "not_running", "ambiguous", "unreachable"}) {
     if (reason.starts_with(word)) return true;
   }
   return false;
