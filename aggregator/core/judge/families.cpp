@@ -8,6 +8,7 @@
 #include "aggregator/core/judge/gauge_family.h"
 #include "aggregator/core/judge/latency_family.h"
 #include "aggregator/core/judge/restart_family.h"
+#include "aggregator/core/judge/shape_family.h"
 
 namespace serin::judge {
 namespace {
@@ -65,8 +66,8 @@ std::vector<std::unique_ptr<Family>> make_families(const Options& options,
   const auto shows = [&](Share share) -> bool& { return present[static_cast<size_t>(share)]; };
   shows(Share::errors) = true;
   const bool latency = LatencyFamily::present(history);
-  for (const Share s :
-       {Share::latency_p50, Share::latency_p90, Share::latency_p99, Share::latency_p999}) {
+  for (const Share s : {Share::latency_p50, Share::latency_p90, Share::latency_p99,
+                        Share::latency_p999, Share::latency_shape}) {
     shows(s) = latency;
   }
   auto kinds = gauges(options);
@@ -84,6 +85,7 @@ std::vector<std::unique_ptr<Family>> make_families(const Options& options,
     for (auto& family : LatencyFamily::make(options, alpha, history)) {
       out.push_back(std::move(family));
     }
+    out.push_back(std::make_unique<ShapeFamily>(options, part(Share::latency_shape), history));
   }
   for (auto& family : make_business_families(options, part(Share::business), history)) {
     out.push_back(std::move(family));

@@ -46,22 +46,6 @@ double slower_than(const ExpHistogram& latency, int32_t edge) {
   return static_cast<double>(std::accumulate(counts.begin() + first, counts.end(), uint64_t{0}));
 }
 
-std::vector<HostBlocks> blocks_above(std::span<const HostHistory> history, int32_t edge) {
-  std::vector<HostBlocks> out;
-  for (const auto& h : history) {
-    HostBlocks& host = out.emplace_back();
-    host.host = h.host;
-    host.canary = h.canary;
-    for (const auto& b : h.blocks) {
-      if (!b.latency) continue;
-      host.blocks.push_back({.index = b.index,
-                             .requests = static_cast<double>(b.latency->total()),
-                             .bad = slower_than(*b.latency, edge)});
-    }
-  }
-  return out;
-}
-
 }  // namespace
 
 LatencyShape::LatencyShape(const ExpHistogram& usual)
@@ -124,6 +108,23 @@ struct LatencyFamily::Quantile {
 
 bool LatencyFamily::present(std::span<const HostHistory> history) {
   return pooled(history).total() >= kLeastRequests;
+}
+
+std::vector<HostBlocks> LatencyFamily::blocks_above(std::span<const HostHistory> history,
+                                                    int32_t edge) {
+  std::vector<HostBlocks> out;
+  for (const auto& h : history) {
+    HostBlocks& host = out.emplace_back();
+    host.host = h.host;
+    host.canary = h.canary;
+    for (const auto& b : h.blocks) {
+      if (!b.latency) continue;
+      host.blocks.push_back({.index = b.index,
+                             .requests = static_cast<double>(b.latency->total()),
+                             .bad = slower_than(*b.latency, edge)});
+    }
+  }
+  return out;
 }
 
 std::vector<std::unique_ptr<Family>> LatencyFamily::make(const Options& o,

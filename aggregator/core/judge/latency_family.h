@@ -42,6 +42,8 @@ class LatencyFamily final : public CountFamily {
                                                    std::span<const HostHistory> history);
   /// Whether the history holds enough latencies for edges.
   static bool present(std::span<const HostHistory> history);
+  /// The past as counts of requests slower than the upper bound of `edge`.
+  static std::vector<HostBlocks> blocks_above(std::span<const HostHistory> history, int32_t edge);
 
   [[nodiscard]] std::optional<double> shown(double log_odds) const override;
 

@@ -92,13 +92,21 @@ TEST(Latency, HostsOfTheirOwnSpeedThatWarmUpAreNotRolledBack) {
   }
 }
 
+// A canary that does not warm up is no constant shift under a margin that fades; nothing may take
+// it for a regression.
+TEST(Latency, AHostThatDoesNotWarmUpIsNotRolledBackEither) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    EXPECT_EQ(metric_that_fires(uneven(seed % 2 ? 6 : 20, 15), seed, 280), "") << seed;
+  }
+}
+
 TEST(Latency, TwiceAsSlowIsFoundOnceTheWarmUpMarginLetsIt) {
   for (uint64_t seed = 1; seed <= 10; ++seed) {
     World world = uneven(8, 50);
     world.slower = [](double) { return 2.0; };
     double at = 0;
     EXPECT_EQ(metric_that_fires(world, seed, 120, &at).substr(0, 8), "latency_") << seed;
-    EXPECT_LE(at, 60) << seed;
+    EXPECT_LE(at, 75) << seed;
   }
 }
 
@@ -149,10 +157,10 @@ TEST(Latency, WithoutLatenciesInThePastErrorsKeepAllOfTheAlpha) {
     fleet.next();
     battery.step(fleet.at(), fleet.canary, fleet.baseline);
     const auto findings = battery.findings();
-    EXPECT_EQ(findings.size(), latency ? 5u : 1u);
+    EXPECT_EQ(findings.size(), latency ? 6u : 1u);
     return findings.front().threshold;
   };
-  EXPECT_NEAR(threshold(true) - threshold(false), std::log(.46 / .30), 1e-9);
+  EXPECT_NEAR(threshold(true) - threshold(false), std::log(.66 / .30), 1e-9);
 }
 
 TEST(Latency, EqualEdgesAreOneStream) {

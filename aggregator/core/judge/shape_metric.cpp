@@ -1,0 +1,148 @@
+#include "aggregator/core/judge/shape_metric.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace serin::judge {
+namespace {
+
+constexpr double kFirstEpochShare = 0.5;  // of alpha; the later ones share the rest
+constexpr double kShown = 0.9;            // the quantile that people are shown
+
+// Latency in seconds below which the share q lies; absent without requests.
+std::optional<double> quantile(std::span<const double> counts, const BucketRange& range, double q) {
+  const double total = std::accumulate(counts.begin(), counts.end(), 0.0);
+  if (total <= 0) return std::nullopt;
+  double left = q * total;
+  for (size_t b = 0; b < counts.size(); ++b) {
+    if (left <= counts[b] && counts[b] > 0) {
+      return std::exp(range.bound(static_cast<double>(b) + left / counts[b]));
+    }
+    left -= counts[b];
+  }
+  return std::exp(range.bound(static_cast<double>(counts.size())));
+}
+
+}  // namespace
+
+ShapeMetric::ShapeMetric(const ShapeFamily& family, const Scope& scope, const ShapePlan& plan,
+                         double alpha)
+    : family_(family),
+      scope_(scope),
+      plan_(plan),
+      table_(family.range()),
+      alpha_(alpha),
+      threshold_(-std::log(alpha * kFirstEpochShare)),
+      canary_(family.range().count, 0),
+      all_canary_(family.range().count, 0),
+      all_baseline_(family.range().count, 0) {
+  filled_.reserve(family.range().count);
+}
+
+void ShapeMetric::gather(const StepView& view, std::span<const size_t> rows) {
+  std::fill(canary_.begin(), canary_.end(), 0.0);
+  canary_total_ = fade_ = 0;
+  if (!view.comparable) return;
+  for (const size_t row : rows) {
+    const HostStep& host = view.canary[row];
+    fade_ = std::max(fade_, family_.fade(host.age_seconds));  // the youngest host's
+    if (!host.latency) continue;
+    int32_t bucket = host.latency->offset();
+    for (const uint64_t count : host.latency->counts()) {
+      canary_[family_.range().at(bucket++)] += static_cast<double>(count);
+    }
+    canary_total_ += static_cast<double>(host.latency->total());
+  }
+  filled_.clear();
+  for (size_t b = 0; b < canary_.size(); ++b) {
+    all_canary_[b] += canary_[b];
+    all_baseline_[b] += family_.baseline()[b];
+    if (canary_[b] + family_.baseline()[b] > 0) filled_.push_back(b);
+  }
+}
+
+void ShapeMetric::begin_epoch() {
+  log_likelihood_.fill(0);
+  now_ = used_ = epoch_seconds_ = 0;
+  threshold_ = -std::log(alpha_ * (1 - kFirstEpochShare) / family_.later_epochs());
+}
+
+// Fair whatever the common distribution is: with m = 1 - f + f * ratio, the mean of ratio / m over
+// the canary and of 1 / m over the baseline is at most 1 by the inequality of means. A wrong
+// "usual" costs power only.
+bool ShapeMetric::weigh() {
+  const double f = canary_total_ / (canary_total_ + family_.baseline_total());
+  bool gained = false;
+  for (size_t g = 0; g < ShapePlan::kShapes; ++g) {
+    const auto ratio = table_.ratio(g), log_ratio = table_.log_ratio(g);
+    double gain = 0;
+    for (const size_t b : filled_) {
+      gain += canary_[b] * log_ratio[b] -
+              (canary_[b] + family_.baseline()[b]) * std::log1p(f * (ratio[b] - 1));
+    }
+    log_likelihood_[g] += gain;
+    gained |= gain > 0 && g >= ShapePlan::kNullShifts;
+  }
+  return gained;
+}
+
+double ShapeMetric::ratio() const {
+  const double top = *std::max_element(log_likelihood_.begin(), log_likelihood_.end());
+  double worse = 0, null = 0;
+  for (size_t g = 0; g < ShapePlan::kShapes; ++g) {
+    const double e = std::exp(log_likelihood_[g] - top);
+    worse += plan_.worse_weight[g] * e;
+    null += plan_.null_weight[g] * e;
+  }
+  return std::log(worse + 1e-300) - std::log(null + 1e-300);
+}
+
+void ShapeMetric::step(const StepView& view, std::span<const size_t> rows) {
+  gather(view, rows);
+  if (fade_ > kQuietFade) return;
+  if (edition_ != family_.edition()) {
+    table_.build(family_.usual(), plan_, fade_);
+    edition_ = family_.edition();
+  }
+  const double budget = kBudget * static_cast<double>(scope_.hosts.size());
+  if (epoch_seconds_ >= kEpochSeconds && used_ >= budget) begin_epoch();
+  epoch_seconds_ += family_.options().step_seconds;
+  const bool live = used_ < budget && !family_.stale();
+  used_ += canary_total_;
+  if (!live || canary_total_ <= 0 || family_.baseline_total() <= 0) return;
+  const bool gained = weigh();
+  const double cap = 0.5 * threshold_ + 1e-9;
+  now_ = std::min(ratio(), std::max(now_, 0.0) + (gained ? cap : 0));
+  if (now_ >= threshold_ && !fired_) {
+    fired_ = true;
+    at_firing_ = now_;
+    fired_threshold_ = threshold_;
+  }
+}
+
+Finding ShapeMetric::finding() const {
+  Finding f;
+  f.metric = "latency_shape";
+  f.host = scope_.host;
+  f.process = "SHAPE";
+  f.log_evidence = fired_ ? std::max(at_firing_, now_) : now_;
+  f.threshold = fired_ ? fired_threshold_ : threshold_;
+  f.fired = fired_;
+  f.canary = quantile(all_canary_, family_.range(), kShown);
+  f.baseline = quantile(all_baseline_, family_.range(), kShown);
+  if (f.canary && f.baseline) f.effect = *f.canary / *f.baseline;
+  f.spread = plan_.s();
+  f.history_assumed = family_.assumed();
+  return f;
+}
+
+std::optional<std::string> ShapeMetric::half_way() const {
+  if (now_ <= 0.5 * threshold_) return std::nullopt;
+  return fmt::format("latency_shape may be worse: evidence {:.0f} : 1, half way to a rollback",
+                     std::exp(std::min(now_, 60.0)));
+}
+
+}  // namespace serin::judge
