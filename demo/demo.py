@@ -16,7 +16,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from stage.chaos import Chaos, Kill, parse_kill  # noqa: E402  (the path must be set first)
+from stage.chaos import Chaos, parse_kill  # noqa: E402  (the path must be set first)
 from stage.fleet import Fleet  # noqa: E402
 from stage.processes import DemoError  # noqa: E402
 from stage.story import Story, narrator  # noqa: E402
@@ -51,14 +51,19 @@ def arguments():
     return given, parser
 
 
-def kills_of(given, canary):
-    kills = [parse_kill(text, canary) for text in given.kill]
+def kills_of(given, fleet):
+    names = [host.name for host in fleet.hosts]
+    hosts = {"traffic": names[1], "bad": names[1], "good": names[2]}
+    kills = [parse_kill(text, hosts) for text in given.kill]
     if given.chaos is not None:
         draw = random.Random(given.chaos)
-        components = ("aggregator", "nats", f"agent:{canary}", f"helper:{canary}")
         for _ in range(10):
-            after = draw.choice(("traffic", "bad", "bad", "good"))
-            kills.append(Kill(draw.choice(components), after, round(draw.uniform(0.0, 20.0), 2)))
+            component = draw.choice(("aggregator", "nats", "agent", "helper"))
+            moment = draw.choice(("traffic", "bad", "bad", "good"))
+            kills.append(parse_kill(f"{component}@{moment}+{draw.uniform(0.0, 20.0):.2f}", hosts))
+    for kill in kills:
+        if kill.component not in ("aggregator", "nats") and kill.component.split(":")[1] not in names:
+            raise ValueError(f"{kill.component}: there is no such host")
     return kills
 
 
@@ -88,7 +93,7 @@ def how_to_look_around(fleet, say):
 def play(given, bin_dir, root, teller):
     fleet = Fleet(bin_dir, root, given.hosts, given.seed)
     try:
-        chaos = Chaos(kills_of(given, fleet.hosts[1].name), fleet.crew, teller.say)
+        chaos = Chaos(kills_of(given, fleet), fleet.crew, teller.say)
         story = Story(fleet, chaos, teller, given.release, GOOD, OLD)
         fleet.build([OLD, given.release, GOOD])
         story.record_to = given.record and given.record.resolve()

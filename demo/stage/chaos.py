@@ -16,22 +16,22 @@ class Kill:
         return f"kill -9 {self.component}"
 
 
-def parse_kill(text, canary):
+def parse_kill(text, hosts):
     """`component@seconds` counts from the beginning of the traffic, `component@bad+2` and `component@good+2`
-    from a deploy. `agent` and `helper` without a host mean those of the bad release's host."""
+    from a deploy. `agent` and `helper` without a host mean those of `hosts[moment]`."""
     component, at, moment = text.partition("@")
     if not at:
         raise ValueError(f"'{text}': expected COMPONENT@SECONDS, for example aggregator@bad+1.5")
-    name, colon, host = component.partition(":")
-    if name in ("agent", "helper"):
-        component = f"{name}:{host if colon else canary}"
-    elif name not in ("aggregator", "nats") or colon:
-        raise ValueError(f"'{component}' is not one of aggregator, nats, agent[:HOST], helper[:HOST]")
     after, plus, seconds = moment.rpartition("+")
     if not plus:
         after = "traffic"
-    if after not in ("traffic", "bad", "good"):
-        raise ValueError(f"'{after}' is not one of traffic, bad, good")
+    if after not in hosts:
+        raise ValueError(f"'{after}' is not one of {', '.join(hosts)}")
+    name, colon, host = component.partition(":")
+    if name in ("agent", "helper"):
+        component = f"{name}:{host if colon else hosts[after]}"
+    elif name not in ("aggregator", "nats") or colon:
+        raise ValueError(f"'{component}' is not one of aggregator, nats, agent[:HOST], helper[:HOST]")
     try:
         return Kill(component, after, float(seconds))
     except ValueError:

@@ -77,7 +77,7 @@ class Story:
     def _watch_words(self):
         deploy = self.fleet.api.deploy_of(SERVICE, self.watched)
         if not deploy:
-            return f" · {self.watched}: not seen yet"
+            return f" · {self.watched}: not seen yet" if self.fleet.api.ready() else " · no answer from the aggregator"
         words = f" · {self.watched} {deploy['state'].replace('_', ' ')}"
         for metric in deploy.get("metrics") or []:
             if metric["metric"] == "errors" and not metric["host"]:

@@ -56,15 +56,18 @@ class Signatures(unittest.TestCase):
 
 
 class Kills(unittest.TestCase):
+    HOSTS = {"traffic": "web-02", "bad": "web-02", "good": "web-03"}
+
     def test_moments(self):
-        self.assertEqual(parse_kill("aggregator@12.5", "web-02"), Kill("aggregator", "traffic", 12.5))
-        self.assertEqual(parse_kill("agent@bad+1", "web-02"), Kill("agent:web-02", "bad", 1.0))
-        self.assertEqual(parse_kill("helper:web-03@good+0", "web-02"), Kill("helper:web-03", "good", 0.0))
+        self.assertEqual(parse_kill("aggregator@12.5", self.HOSTS), Kill("aggregator", "traffic", 12.5))
+        self.assertEqual(parse_kill("agent@bad+1", self.HOSTS), Kill("agent:web-02", "bad", 1.0))
+        self.assertEqual(parse_kill("agent@good+1", self.HOSTS), Kill("agent:web-03", "good", 1.0))
+        self.assertEqual(parse_kill("helper:web-04@good+0", self.HOSTS), Kill("helper:web-04", "good", 0.0))
 
     def test_nonsense_is_refused(self):
         for text in ("aggregator", "shop@1", "nats:web-01@1", "agent@later+1", "agent@bad+x"):
             with self.assertRaises(ValueError, msg=text):
-                parse_kill(text, "web-02")
+                parse_kill(text, self.HOSTS)
 
     def test_each_kill_happens_once_and_not_before_its_moment(self):
         class Recorder:
