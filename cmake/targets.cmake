@@ -8,6 +8,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(serin_options INTERFACE -Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow
     -Wno-array-bounds)
 endif()
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  # libstdc++ 12's std::stable_sort calls std::get_temporary_buffer, which it deprecates itself.
+  target_compile_options(serin_options INTERFACE -Wno-deprecated-declarations)
+endif()
 target_include_directories(serin_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(serin_options INTERFACE TOML_HEADER_ONLY=0 SERIN_VERSION="${PROJECT_VERSION}")
 
