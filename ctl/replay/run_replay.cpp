@@ -32,8 +32,7 @@ std::string table_of(const render::Replay& replay) {
     table.add({file, deploy.id, deploy.service, deploy.version, list_of(hosts, kMostHosts),
                capture_time(deploy.opened_us), deploy.verdict.empty() ? "none yet" : deploy.verdict,
                deploy.decided_us == 0 ? "-" : seconds_between(deploy.opened_us, deploy.decided_us),
-               deploy.reason.metric.empty() ? "-" : deploy.reason.metric,
-               state_name(deploy.state)});
+               culprit(deploy), state_name(deploy.state)});
   }
   std::string out = table.text();
   for (const auto& [deploy, file] : replay.deploys) {

@@ -98,14 +98,31 @@ std::string metric_words(const core::MetricView& metric, const core::DeployView&
   return out;
 }
 
+/// When the whole comparison is not kept any more, the reason still holds the numbers that decided.
+std::vector<core::MetricView> decisive_metric(const core::DeployView& deploy) {
+  const Reason& reason = deploy.reason;
+  if (reason.kind != ReasonKind::evidence || !reason.log_evidence) return {};
+  return {{.metric = reason.metric,
+           .canary = reason.canary,
+           .baseline = reason.baseline,
+           .effect = reason.effect,
+           .log_evidence = *reason.log_evidence,
+           .threshold = reason.threshold.value_or(0)}};
+}
+
 std::string compared(const core::DeployView& deploy) {
   std::string out =
       fmt::format("\nWhat was compared\n  {} with {} against {} with another version: {}.\n",
                   hosts_counted(deploy.hosts.size()), deploy.version,
                   hosts_counted(deploy.baseline_hosts.size()),
                   list_of(deploy.baseline_hosts, kMostHostsInALine));
-  if (deploy.metrics.empty()) return out + "  Nothing to compare yet.\n";
-  for (const auto& metric : deploy.metrics) out += metric_words(metric, deploy);
+  const auto metrics = deploy.metrics.empty() ? decisive_metric(deploy) : deploy.metrics;
+  if (metrics.empty()) {
+    return out + (deploy.ended_us == 0
+                      ? "  Nothing to compare yet.\n"
+                      : "  The numbers of the comparison are not kept any more.\n");
+  }
+  for (const auto& metric : metrics) out += metric_words(metric, deploy);
   return out +
          "  (\"200 : 1\" means: what was seen is 200 times likelier if the new version is worse "
          "than if "

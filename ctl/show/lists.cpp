@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "ctl/show/table.h"
 #include "ctl/show/words.h"
@@ -88,14 +89,14 @@ std::string show_deploys(const std::vector<core::DeployView>& deploys) {
                deploy.previous.empty() ? "-" : deploy.previous, state_name(deploy.state),
                list_of(names_of_hosts(deploy), kMostNames), utc(deploy.opened_us),
                deploy.decided_us == 0 ? "-" : seconds_between(deploy.opened_us, deploy.decided_us),
-               grouped(deploy.requests_harmed),
-               deploy.reason.metric.empty() ? "-" : deploy.reason.metric});
+               grouped(deploy.requests_harmed), culprit(deploy)});
   }
   return table.text();
 }
 
-std::string show_hosts(const std::vector<core::HostView>& hosts, int64_t now_us) {
+std::string show_hosts(std::vector<core::HostView> hosts, int64_t now_us) {
   if (hosts.empty()) return "No host has been heard of yet.\n";
+  std::ranges::sort(hosts, {}, [](const auto& host) { return std::tie(host.service, host.host); });
   Table table({"HOST", "SERVICE", "VERSION", "NEXT START", "DOES", "HEARD", "SAMPLES", "LOST",
                "LATE", "DEPLOY", "TROUBLE"});
   for (const auto& host : hosts) {

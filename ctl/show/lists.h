@@ -13,6 +13,7 @@ std::string show_status(const StatusAnswer& status, const std::vector<core::Serv
                         const std::vector<core::DeployView>& deploys,
                         const std::vector<core::HostView>& hosts, const std::string& api);
 std::string show_deploys(const std::vector<core::DeployView>& deploys);
-std::string show_hosts(const std::vector<core::HostView>& hosts, int64_t now_us);
+/// By service and name.
+std::string show_hosts(std::vector<core::HostView> hosts, int64_t now_us);
 
 }  // namespace serin::ctl

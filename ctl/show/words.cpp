@@ -37,7 +37,8 @@ std::string utc_clock(int64_t time_us) {
 }
 
 std::string seconds_between(int64_t from_us, int64_t to_us) {
-  return fmt::format("{:+.1f} s", static_cast<double>(to_us - from_us) / kSecondUs);
+  const double tenths = std::round(static_cast<double>(to_us - from_us) / (kSecondUs / 10));
+  return fmt::format("{:+.1f} s", tenths / 10 + 0.0);  // 0.0 takes the sign off a zero
 }
 
 std::string grouped(uint64_t number) {
@@ -99,6 +100,10 @@ std::string_view state_words(core::DeployState state) {
       return "NOT put back: the rollback failed, people are needed";
   }
   return "unknown";
+}
+
+std::string culprit(const core::DeployView& deploy) {
+  return deploy.verdict == "rollback" && !deploy.reason.metric.empty() ? deploy.reason.metric : "-";
 }
 
 std::string state_name(core::DeployState state) {

@@ -21,7 +21,9 @@ std::string amount(std::string_view metric, std::optional<double> value);
 std::string odds(double log_evidence);
 /// "being watched", "rolled back, and the trouble is gone" …
 std::string_view state_words(core::DeployState state);
-/// The same in a word or two, for tables.
+/// What spoke against a deploy that was rolled back: a metric or a guardrail; else "-".
+std::string culprit(const core::DeployView& deploy);
+/// A state in a word or two, for tables.
 std::string state_name(core::DeployState state);
 
 }  // namespace serin::ctl

@@ -113,6 +113,15 @@ TEST_F(Commands, ExplainOfADeployThatIsStillWatchedPromisesNothing) {
   EXPECT_THAT(console.said, AllOf(HasSubstr("being watched"), HasSubstr("no verdict yet")));
 }
 
+TEST_F(Commands, ExplainOfWhatIsLongOverStillHasTheNumbersThatDecided) {
+  auto deploy = rolled_back();
+  deploy.metrics.clear();
+  deploy_is(deploy);
+  ASSERT_EQ(ask({"explain", "shop-mg1abc"}), Exit::done);
+  EXPECT_THAT(console.said, AllOf(HasSubstr("new version 4.10 %, the others 0.30 %: x 13.70"),
+                                  HasSubstr("12,000 : 1 that it is worse")));
+}
+
 TEST_F(Commands, JsonIsWhatTheAggregatorSaid) {
   deploy_is(rolled_back());
   ASSERT_EQ(ask({"--output", "json", "explain", "shop-mg1abc"}), Exit::done);

@@ -34,6 +34,12 @@ TEST(Words, AmountsHaveTheirOwnUnits) {
   EXPECT_EQ(grouped(123456), "123,456");
 }
 
+TEST(Words, AMomentBeforeTheBeginningIsNoNegativeZero) {
+  EXPECT_EQ(seconds_between(1'000'000, 986'000), "+0.0 s");
+  EXPECT_EQ(seconds_between(1'000'000, 4'800'000), "+3.8 s");
+  EXPECT_EQ(seconds_between(4'800'000, 1'000'000), "-3.8 s");
+}
+
 TEST(Words, EveryStateHasSome) {
   for (int i = 0; i <= static_cast<int>(core::DeployState::rollback_failed); ++i) {
     EXPECT_NE(state_words(static_cast<core::DeployState>(i)), "unknown");
