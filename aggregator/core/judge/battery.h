@@ -12,8 +12,10 @@
 
 // The judge of one deploy: every metric, for the pool of canary hosts and for each canary host.
 // Pure: no I/O, no clock. Whoever owns it feeds closed evidence steps in order. Rates, effects and
-// limits are ratios; evidence is in natural logs. Errors are the first metric; further ones are
-// added behind the same calls. Stepping does not allocate once every host has been seen.
+// limits are ratios; evidence is in natural logs. What the history shows is
+// judged: errors always; latency, CPU per request, memory, descriptors, threads and business
+// counters where the blocks hold them. Absent metrics leave their share of alpha to the others.
+// Stepping does not allocate once every host has been seen.
 
 namespace serin::judge {
 
@@ -132,7 +134,7 @@ class Battery {
   /// All findings as of the last step, pool first.
   [[nodiscard]] std::vector<Finding> findings() const;
 
-  /// May it pass before the window ends (JUDGE §6; age and traffic rules are the caller's)?
+  /// May it pass before the window ends? Age and traffic rules are the caller's.
   [[nodiscard]] PassAnswer pass_early() const;
   /// At the window's end: no process above half its threshold and must_see visible by now with 90 %
   /// power.

@@ -7,7 +7,7 @@
 #include "aggregator/core/judge/spread.h"
 
 // Everything of a count stream's test that is fixed before its first step: grid, weights, margins
-// and thresholds (JUDGE §2.2). One plan serves the stream itself and its power estimates.
+// and thresholds. One plan serves the stream itself and its power estimates.
 
 namespace serin::judge {
 
@@ -76,7 +76,7 @@ struct Counts {
 };
 
 /// Given the total of bad requests, the canary's number is hypergeometric; its cumulant function is
-/// bounded by a binomial one (JUDGE §2): K(u) = trials * log(1 + share * (e^u - 1)).
+/// bounded by a binomial one: K(u) = trials * log(1 + share * (e^u - 1)).
 struct Branch {
   double trials = 0, share = 0;
 

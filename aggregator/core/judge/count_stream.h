@@ -5,8 +5,9 @@
 #include "aggregator/core/judge/count_plan.h"
 
 // Four e-processes on one count stream (errors, requests slower than an edge): random effects RE,
-// boundary BND, slow and averaged SRS, late onset SRF (JUDGE §2.2, limiter as corrected in its
-// notes). Stepping does not allocate; about 300 exponentials a step.
+// boundary BND, slow and averaged SRS, late onset SRF. Each stays below 1 / alpha with probability
+// 1 - alpha however often it is looked at, where the canary is no worse than hosts differ by
+// nature. Stepping does not allocate; about 300 exponentials a step.
 
 namespace serin::judge {
 

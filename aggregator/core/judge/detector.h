@@ -5,7 +5,7 @@
 #include "aggregator/core/judge/count_stream.h"
 #include "aggregator/core/judge/floor_test.h"
 
-// A count stream with its guards (JUDGE §2.3): clumped counts are tempered, the absolute floor must
+// A count stream with its guards: clumped counts are tempered, the absolute floor must
 // be passed, and three bad requests in two different steps are the least that anything is decided
 // on. Latches.
 

@@ -5,7 +5,7 @@
 #include "aggregator/core/judge/count_plan.h"
 #include "aggregator/core/judge/count_stream.h"
 
-// Has it been shown that the canary stays below a limit (JUDGE §6)? An e-process against "at or
+// Has it been shown that the canary stays below a limit? An e-process against "at or
 // above the limit", host spread subtracted from the limit. No warm-up margin: a canary that is
 // still warming up only passes later.
 

@@ -4,7 +4,7 @@
 
 #include "aggregator/core/judge/count_plan.h"
 
-// One-sample e-process against "the canary's own bad share is at most `limit`" (JUDGE §2.3): 0.001
+// One-sample e-process against "the canary's own bad share is at most `limit`": 0.001
 // % turning into 0.003 % is nobody's problem. Start-time mixture over the same alternatives as the
 // boundary processes.
 

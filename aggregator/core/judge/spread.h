@@ -6,9 +6,9 @@
 #include <vector>
 
 // How different hosts of one version are by nature: variance components on the log-odds scale, by
-// moments, from the 10 s blocks before the deploy (JUDGE §2.1 with real traffic). What is expected
-// of a host in a block is its requests times the fleet's rate in that same block, so that a wave or
-// an incident in the past cancels. Computed once.
+// moments, from the 10 s blocks before the deploy. What is expected of a host in a block is its
+// requests times the fleet's rate in that same block, so that a wave or an incident in the past
+// cancels. Computed once.
 
 namespace serin::judge {
 
