@@ -32,6 +32,7 @@ namespace {
 /// A metric's value with its unit.
 std::string words_value(const std::string& metric, double value) {
   if (metric == "rss_bytes") return fmt::format("{:.1f} MB", value / 1e6);
+  if (metric == "latency_shape") return fmt::format("p90 {:.1f} ms", value * 1e3);
   if (metric == "cpu_per_request") return fmt::format("{:.2f} ms", value * 1e3);
   if (metric == "restarts") return fmt::format("{:.1f} an hour", value * 3600);
   if (metric == "fds" || metric == "threads") return fmt::format("{:.0f}", value);
