@@ -1,6 +1,5 @@
 #include "ctl/api/time.h"
 
-#include <charconv>
 #include <chrono>
 
 namespace serin::ctl {
@@ -10,8 +9,10 @@ namespace {
 std::optional<unsigned> take(std::string_view& text, size_t digits, std::string_view behind) {
   if (text.size() < digits + behind.size()) return std::nullopt;
   unsigned value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + digits, value);
-  if (error != std::errc() || end != text.data() + digits) return std::nullopt;
+  for (const char c : text.substr(0, digits)) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + static_cast<unsigned>(c - '0');
+  }
   text.remove_prefix(digits);
   if (!text.starts_with(behind)) return std::nullopt;
   text.remove_prefix(behind.size());

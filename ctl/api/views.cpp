@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 
-#include <functional>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "ctl/api/time.h"
@@ -173,8 +173,8 @@ core::HostView host_of(const Json& json) {
           .generation = text(json, "generation"),
           .phase = phase_from(text(json, "phase")).value_or(Phase::unattributed),
           .last_heard_us = time(json, "last_heard"),
-          .interval_us =
-              static_cast<uint32_t>(number(json, "interval").value_or(0) * kMicroseconds + 0.5),
+          .interval_us = static_cast<uint32_t>(
+              std::lround(number(json, "interval").value_or(0) * kMicroseconds)),
           .silent = flag(json, "silent"),
           .conflict = flag(json, "conflict"),
           .gone = flag(json, "gone"),

@@ -27,10 +27,9 @@ std::string table_of(const render::Replay& replay) {
   Table table({"FILE", "DEPLOY", "SERVICE", "VERSION", "HOSTS", "SEEN AT", "VERDICT", "AFTER",
                "METRIC", "STATE"});
   for (const auto& [deploy, file] : replay.deploys) {
-    std::vector<std::string> hosts;
-    for (const auto& host : deploy.hosts) hosts.push_back(host.host);
-    table.add({file, deploy.id, deploy.service, deploy.version, list_of(hosts, kMostHosts),
-               capture_time(deploy.opened_us), deploy.verdict.empty() ? "none yet" : deploy.verdict,
+    table.add({file, deploy.id, deploy.service, deploy.version,
+               list_of(canary_names(deploy), kMostHosts), capture_time(deploy.opened_us),
+               deploy.verdict.empty() ? "none yet" : deploy.verdict,
                deploy.decided_us == 0 ? "-" : seconds_between(deploy.opened_us, deploy.decided_us),
                culprit(deploy), state_name(deploy.state)});
   }

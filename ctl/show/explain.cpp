@@ -13,12 +13,6 @@ namespace {
 
 constexpr size_t kMostHostsInALine = 8;
 
-std::vector<std::string> host_names(const core::DeployView& deploy) {
-  std::vector<std::string> names;
-  for (const auto& host : deploy.hosts) names.push_back(host.host);
-  return names;
-}
-
 std::string hosts_counted(size_t count) {
   return count == 1 ? "1 host" : fmt::format("{} hosts", count);
 }
@@ -26,7 +20,7 @@ std::string hosts_counted(size_t count) {
 std::string head(const core::DeployView& deploy) {
   std::string out =
       fmt::format("{} {} on {}: {}.\n", deploy.service, deploy.version,
-                  list_of(host_names(deploy), kMostHostsInALine), state_words(deploy.state));
+                  list_of(canary_names(deploy), kMostHostsInALine), state_words(deploy.state));
   out += fmt::format(
       "Deploy {}, seen first at {}, {}.\n", deploy.id, utc(deploy.opened_us),
       deploy.previous.empty() ? "with no version before it" : "in the place of " + deploy.previous);

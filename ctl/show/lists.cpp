@@ -17,16 +17,11 @@ constexpr size_t kGlanceTroubles = 10;
 
 std::string running(const core::ServiceView& service) {
   std::vector<std::string> words;
+  words.reserve(service.versions.size());
   for (const auto& [version, hosts] : service.versions) {
     words.push_back(fmt::format("{} ({})", version, hosts));
   }
   return list_of(words, kMostNames);
-}
-
-std::vector<std::string> names_of_hosts(const core::DeployView& deploy) {
-  std::vector<std::string> names;
-  for (const auto& host : deploy.hosts) names.push_back(host.host);
-  return names;
 }
 
 /// What is not as it should be with a host; empty when all is well.
@@ -87,7 +82,7 @@ std::string show_deploys(const std::vector<core::DeployView>& deploys) {
   for (const auto& deploy : deploys) {
     table.add({deploy.id, deploy.service, deploy.version,
                deploy.previous.empty() ? "-" : deploy.previous, state_name(deploy.state),
-               list_of(names_of_hosts(deploy), kMostNames), utc(deploy.opened_us),
+               list_of(canary_names(deploy), kMostNames), utc(deploy.opened_us),
                deploy.decided_us == 0 ? "-" : seconds_between(deploy.opened_us, deploy.decided_us),
                grouped(deploy.requests_harmed), culprit(deploy)});
   }

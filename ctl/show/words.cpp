@@ -12,6 +12,7 @@ namespace {
 namespace chrono = std::chrono;
 
 constexpr int64_t kSecondUs = 1'000'000;
+constexpr double kTenthUs = 100'000;
 constexpr double kMebibyte = 1024.0 * 1024.0;
 constexpr double kMostOddsDigits = 12;  // beyond, a person only needs to know that it is certain
 
@@ -37,7 +38,7 @@ std::string utc_clock(int64_t time_us) {
 }
 
 std::string seconds_between(int64_t from_us, int64_t to_us) {
-  const double tenths = std::round(static_cast<double>(to_us - from_us) / (kSecondUs / 10));
+  const double tenths = std::round(static_cast<double>(to_us - from_us) / kTenthUs);
   return fmt::format("{:+.1f} s", tenths / 10 + 0.0);  // 0.0 takes the sign off a zero
 }
 
@@ -100,6 +101,13 @@ std::string_view state_words(core::DeployState state) {
       return "NOT put back: the rollback failed, people are needed";
   }
   return "unknown";
+}
+
+std::vector<std::string> canary_names(const core::DeployView& deploy) {
+  std::vector<std::string> names;
+  names.reserve(deploy.hosts.size());
+  for (const auto& host : deploy.hosts) names.push_back(host.host);
+  return names;
 }
 
 std::string culprit(const core::DeployView& deploy) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "aggregator/core/view.h"
 
@@ -21,6 +22,8 @@ std::string amount(std::string_view metric, std::optional<double> value);
 std::string odds(double log_evidence);
 /// "being watched", "rolled back, and the trouble is gone" …
 std::string_view state_words(core::DeployState state);
+/// The hosts that run it, or ran it.
+std::vector<std::string> canary_names(const core::DeployView& deploy);
 /// What spoke against a deploy that was rolled back: a metric or a guardrail; else "-".
 std::string culprit(const core::DeployView& deploy);
 /// A state in a word or two, for tables.
