@@ -90,6 +90,15 @@ def how_to_look_around(fleet, say):
         print(f"         {line}", file=sys.stderr)
 
 
+def stay(fleet):
+    try:
+        while True:
+            fleet.crew.tend()
+            time.sleep(1)
+    except KeyboardInterrupt:
+        pass
+
+
 def play(given, bin_dir, root, teller):
     fleet = Fleet(bin_dir, root, given.hosts, given.seed)
     try:
@@ -105,22 +114,25 @@ def play(given, bin_dir, root, teller):
             print(json.dumps(result), flush=True)
         if given.keep:
             how_to_look_around(fleet, teller.say)
-            while True:
-                fleet.crew.tend()
-                time.sleep(1)
+            stay(fleet)
         return not story.faults
     finally:
         fleet.end()
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 def stop(*_):
+    for number in SIGNALS:  # once is enough: what follows is tidying up
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def main():
     given, parser = arguments()
     bin_dir = find_programs(given, parser)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, stop)
     os.umask(0o022)  # the helper trusts no folder that others may write
     teller = narrator(given.json)
@@ -129,8 +141,7 @@ def main():
     try:
         well = play(given, bin_dir, root, teller)
     except KeyboardInterrupt:
-        teller.say("Stopped." if not given.keep else "Ended.")
-        well = given.keep
+        teller.say("Stopped.")
     except (DemoError, ValueError) as problem:
         teller.say(f"The demo failed: {problem}")
     finally:

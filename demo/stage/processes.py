@@ -48,11 +48,10 @@ def free_ports(count):
 class Program:
     """One program: how it is started, and the process that runs it now."""
 
-    def __init__(self, name, argv, log, environment=None):
+    def __init__(self, name, argv, log):
         self.name = name
         self.argv = [str(word) for word in argv]
         self.log = log
-        self.environment = environment
         self.process = None
         self.starts = 0
         self.restart_at = None  # set while the demo itself has killed it
@@ -61,7 +60,7 @@ class Program:
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen(
                 self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-                preexec_fn=_follow_parent, env=self.environment)
+                preexec_fn=_follow_parent, restore_signals=True)
         self.starts += 1
         self.restart_at = None
 

@@ -1,5 +1,6 @@
 """What happens in the demo, in order, and how it is told."""
 
+import json
 import sys
 import time
 
@@ -12,6 +13,7 @@ SETTLE_SECONDS = 60
 VERDICT_SECONDS = 120
 RECOVER_SECONDS = 130
 ALERT_SECONDS = 20
+SAME_SECONDS = 1e-3          # a capture keeps microseconds; a float of seconds since 1970 not quite
 CONDEMNED_ENDS = ("recovered", "not_the_cause", "rollback_failed", "frozen")
 
 
@@ -251,8 +253,21 @@ class Story:
         self.good_release()
         self.check()
         if self.record_to:
-            self.fleet.stop_recording()
+            self.replay()
         return self.result
+
+    def replay(self):
+        """The capture, judged again, must come to the same verdicts at the same times."""
+        live = {d["id"]: (d["verdict"], seconds_of(d["decided"])) for d in self.fleet.api.deploys(SERVICE)}
+        self.fleet.stop_recording()
+        answer = json.loads(self.fleet.run("serinctl", "replay", "--format", "json", self.record_to))
+        again = {d["id"]: (d["verdict"], d["decided_at"]) for d in answer["deploys"]}
+        same = live.keys() == again.keys() and all(
+            live[i][0] == again[i][0] and abs(live[i][1] - again[i][1]) < SAME_SECONDS for i in live)
+        if same:
+            self.teller.say(f"{self.record_to}, judged again, gives the same verdicts at the same times.")
+        else:
+            self.faults.append(f"{self.record_to}, judged again, gives {again}, and live it was {live}")
 
 
 def _since(zero, at):
