@@ -27,6 +27,22 @@ Result<Command> command_of(const Record& record) {
   return wire::decode_command(envelope->payload);
 }
 
+/// Whether anything may have been changed by an action of the list. A link that was about to be
+/// switched and was not is no change.
+bool changed_anything(const Record& record) {
+  return record.count("switched") + record.count("will_run") + record.count("will_restart") > 0;
+}
+
+/// Whether the next action may begin. A refusal is the command's, not the action's: no other action
+/// may take its place. Once one has changed something the conditions are no longer those of the
+/// command, and only people hold back what is left to try.
+Judged<void> may_begin(const ActionContext& c, const Progress& progress) {
+  const bool resumed = progress.entry && !progress.given_up && progress.acted();
+  if (resumed) return {};
+  if (changed_anything(c.journal.record())) return check_holds(c.command, c.settings);
+  return check_conditions(c.command, c.service, c.settings, c.clock);
+}
+
 /// Tries one action after the other; the text of the first that worked, or why none did.
 Result<std::string> try_actions(const ActionContext& context, int64_t run_deadline_boot_us) {
   const auto& actions = context.service.rollback;
@@ -35,6 +51,10 @@ Result<std::string> try_actions(const ActionContext& context, int64_t run_deadli
   std::string failures = progress.given_up.value_or("");
   if (progress.given_up) ++number;
   for (; number < actions.size(); ++number) {
+    if (auto allowed = may_begin(context, progress_of(context.journal.record(), {})); !allowed) {
+      return fail(fmt::format("{}{}{}: {}", failures, failures.empty() ? "" : "; ",
+                              name(allowed.error().refusal), allowed.error().text));
+    }
     const int64_t now = context.clock.boot_us();
     const int64_t deadline =
         std::min(run_deadline_boot_us, now + microseconds(actions[number].timeout_seconds));

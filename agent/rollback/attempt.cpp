@@ -33,8 +33,8 @@ Result<void> check_artefact(const Running& running, const std::string& target,
     const auto there =
         place->rest.empty() ? releases->release(target) : releases->entry(target, place->rest);
     if (!there) return std::unexpected(there.error());
-    struct stat file{};
-    struct stat runs{};
+    struct stat file {};
+    struct stat runs {};
     const auto magic = settings.proc / std::to_string(running.process.pid) / link;
     const bool same = ::fstat(there->get(), &file) == 0 && ::stat(magic.c_str(), &runs) == 0 &&
                       file.st_dev == runs.st_dev && file.st_ino == runs.st_ino;
@@ -97,13 +97,9 @@ Result<void> Attempt::begin() {
 }
 
 Result<void> Attempt::preflight(const std::string& earlier_failures) {
-  if (progress_.will_switch || progress_.will_run || progress_.switched) return {};
+  if (progress_.acted()) return {};
   const auto& c = context_;
-  // The first action rests on the command's conditions; later ones follow a failed one, which has
-  // changed them.
-  auto holds = entry_number_ == 0 ? check_conditions(c.command, c.service, c.settings, c.clock)
-                                  : Judged<void>{};
-  if (holds) holds = check_entry(entry_, c.service, c.command, c.settings, c.clock);
+  const auto holds = check_entry(entry_, c.service, c.command, c.settings, c.clock);
   if (!holds) return fail(fmt::format("{}: {}", name(holds.error().refusal), holds.error().text));
   if (progress_.preflight) return {};
   return context_.journal.append("preflight", earlier_failures);

@@ -29,6 +29,8 @@ struct Progress {
   std::string temporary;         ///< the link that a switch was about to make
   std::optional<Process> child;  ///< the program that was started last, when it was on this boot
   bool child_noted = false;      ///< a program was started, on this boot or an earlier one
+  /// This action is past its preflight.
+  [[nodiscard]] bool acted() const { return will_switch || will_run || switched; }
   std::optional<std::string> given_up;  ///< why this action did not work
 };
 Progress progress_of(const Record& record, const std::string& boot);

@@ -22,7 +22,7 @@ std::unexpected<Refused> refuse(Refusal refusal, std::string text) {
 
 /// A hold counts when its file is there, readable or not: doubt never lets an action through.
 Judged<void> check_hold(const std::filesystem::path& file) {
-  struct stat facts{};
+  struct stat facts {};
   if (::lstat(file.c_str(), &facts) != 0 && errno == ENOENT) return {};
   auto text = read_file(file, kMostHoldBytes).value_or("");
   text = text.substr(0, std::min(text.find('\n'), kShownHoldBytes));
@@ -125,7 +125,7 @@ Judged<ServiceFile> check_address(const Command& command, const Settings& settin
                                              settings.host));
   }
   const auto file = settings.services / (command.service + ".toml");
-  struct stat facts{};
+  struct stat facts {};
   if (::lstat(file.c_str(), &facts) != 0) {
     return refuse(Refusal::service, fmt::format("{}: {}", file.native(), errno_text(errno)));
   }
@@ -140,6 +140,11 @@ Judged<ServiceFile> check_address(const Command& command, const Settings& settin
   return std::move(*service);
 }
 
+Judged<void> check_holds(const Command& command, const Settings& settings) {
+  if (auto free = check_hold(settings.hold / "hold"); !free) return free;
+  return check_hold(settings.hold / "hold.d" / command.service);
+}
+
 Judged<void> check_conditions(const Command& command, const ServiceFile& service,
                               const Settings& settings, const Clock& clock) {
   const int64_t late_us = clock.wall_us() - command.not_after_us;
@@ -147,8 +152,7 @@ Judged<void> check_conditions(const Command& command, const ServiceFile& service
     return refuse(Refusal::expired, fmt::format("its deadline passed {} s ago by this host's clock",
                                                 late_us / kSecondUs));
   }
-  if (auto free = check_hold(settings.hold / "hold"); !free) return free;
-  if (auto free = check_hold(settings.hold / "hold.d" / command.service); !free) return free;
+  if (auto free = check_holds(command, settings); !free) return free;
   if (auto runs = check_running(command, service, settings, clock); !runs) return runs;
   if (auto there = check_target(command, service); !there) return there;
   return check_some_entry(command, service, settings, clock);

@@ -8,8 +8,8 @@
 #include "common/service_file.h"
 #include "schema/messages.h"
 
-// What must hold before a command is carried out. Asked when it arrives, and again right before the
-// first act, since an hour and a reboot may lie between.
+// What must hold before a command is carried out. Asked when it arrives, and again before each
+// action for as long as none has changed anything, since an hour and a reboot may lie between.
 
 namespace serin::helper {
 
@@ -27,6 +27,9 @@ Judged<ServiceFile> check_address(const Command& command, const Settings& settin
 /// work.
 Judged<void> check_conditions(const Command& command, const ServiceFile& service,
                               const Settings& settings, const Clock& clock);
+
+/// Files of people that hold back every action on this host, or on this service.
+Judged<void> check_holds(const Command& command, const Settings& settings);
 
 /// Whether one action of the list could work for this command, as far as looking tells.
 Judged<void> check_entry(const ServiceFile::Rollback& entry, const ServiceFile& service,

@@ -6,6 +6,8 @@
 
 #include <csignal>
 #include <filesystem>
+#include <functional>
+#include <utility>
 
 #include "tests/support/rollback/host.h"
 
@@ -18,6 +20,20 @@ void run(TestHost& host) {
   StepObserver observer;
   const auto done = run_action("api", host.settings, host.clock, observer);
   ASSERT_TRUE(done.has_value()) << done.error().message;
+}
+
+/// An action of kind command: a program that switches and restarts by itself, and notes each time
+/// that it was run.
+std::string by_command(const TestHost& host) {
+  const auto script = host.root() / "back.sh";
+  write_text(script,
+             "#!/bin/sh\necho \"$SERIN_SERVICE $SERIN_TARGET\" >> " +
+                 (host.root() / "runs").native() + "\nln -sfn \"releases/$SERIN_TARGET\" " +
+                 (host.root() / "current").native() + "\nexec " + host.restart_script().native() +
+                 "\n",
+             0755);
+  return "[[rollback]]\naction = \"command\"\ncommand = [\"" + script.native() +
+         "\"]\nhealthy = { http = \"" + host.health_url() + "\", within = \"5s\" }\n";
 }
 
 TEST(Action, PutsTheTargetBackAndVerifiesIt) {
@@ -200,6 +216,89 @@ TEST(Action, WhatChangedBetweenAcceptedAndTheFirstActIsLookedAtAgain) {
   EXPECT_EQ(host.running(), "v2");
 }
 
+TEST(Action, ARefusalOfTheCommandIsNotPassedOverByTheSecondAction) {
+  const auto refused_with = [](const std::function<void(TestHost&, Command&)>& change,
+                               std::string_view words) {
+    TestHost host;
+    host.start("v2");
+    host.describe(host.by_symlink() + "\n" + by_command(host));
+    auto command = host.command();
+    ASSERT_EQ(host.execute(command).answer, HelperAnswer::accepted);
+    change(host, command);
+    run(host);
+    const auto status = host.status();
+    EXPECT_EQ(status.answer, HelperAnswer::failed);
+    EXPECT_EQ(TestHost::steps(status), "accepted failed");
+    EXPECT_NE(status.text.find(words), std::string::npos) << status.text;
+    EXPECT_EQ(read_text(host.root() / "runs"), "") << "the second action ran";
+    EXPECT_EQ(read_text(host.root() / "restarts"), "");
+  };
+  refused_with(
+      [](TestHost& host, Command&) { write_text(host.settings.hold / "hold", "hands off"); },
+      "hands off");
+  refused_with([](TestHost& host, Command&) { host.select("v3"); }, "somebody is changing it");
+  refused_with([](TestHost& host,
+                  Command&) { write_text(host.root() / "releases/v2/.serin-irreversible", ""); },
+               "cannot be undone");
+}
+
+/// Does something at the first moment of this name.
+class ChangingAt final : public StepObserver {
+ public:
+  ChangingAt(std::string_view moment, std::function<void()> change)
+      : moment_(moment), change_(std::move(change)) {}
+  void reached(std::string_view moment) override {
+    if (moment == moment_ && change_) std::exchange(change_, nullptr)();
+  }
+
+ private:
+  std::string_view moment_;
+  std::function<void()> change_;
+};
+
+TEST(Action, AnExpiredCommandIsNotPassedOverByTheSecondAction) {
+  TestHost host;
+  host.start("v2");
+  host.describe(host.by_symlink() + "\n" + by_command(host));
+  auto command = host.command();
+  command.not_after_us = host.clock.wall_us() + kSecondUs;
+  ASSERT_EQ(host.execute(command).answer, HelperAnswer::accepted);
+  ASSERT_TRUE(eventually([&] { return host.clock.wall_us() > command.not_after_us; }));
+  run(host);
+  EXPECT_EQ(TestHost::steps(host.status()), "accepted failed");
+  EXPECT_NE(host.status().text.find("its deadline passed"), std::string::npos)
+      << host.status().text;
+  EXPECT_EQ(host.running(), "v2");
+  EXPECT_EQ(read_text(host.root() / "runs"), "");
+}
+
+TEST(Action, AHoldPutDownWhileTheFirstActionFailedKeepsTheSecondFromBeginning) {
+  TestHost host;
+  host.start("v2");
+  write_text(host.root() / "dies-v1", "");
+  auto first = host.by_symlink();
+  first.replace(first.find("10s"), 3, "1s");
+  host.describe(first + "\n" + by_command(host));
+  ASSERT_EQ(host.execute(host.command()).answer, HelperAnswer::accepted);
+  ChangingAt observer("after gave_up",
+                      [&] { write_text(host.settings.hold / "hold", "hands off"); });
+  ASSERT_TRUE(run_action("api", host.settings, host.clock, observer));
+  EXPECT_EQ(host.status().answer, HelperAnswer::failed);
+  EXPECT_NE(host.status().text.find("hands off"), std::string::npos) << host.status().text;
+  EXPECT_EQ(read_text(host.root() / "runs"), "") << "the second action ran";
+}
+
+TEST(Action, AHoldPutDownAfterTheSwitchDoesNotLeaveTheHostHalfWay) {
+  TestHost host;
+  host.start("v2");
+  const auto command = host.command();
+  ASSERT_TRUE(die_after(host, command, "after switched"));
+  write_text(host.settings.hold / "hold", "hands off");
+  run(host);
+  EXPECT_EQ(host.status().answer, HelperAnswer::done) << host.status().text;
+  EXPECT_EQ(host.running(), "v1");
+}
+
 TEST(Action, ACrashLoopIsPutBackThoughNothingRuns) {
   TestHost host;
   host.start("v2");
@@ -219,20 +318,6 @@ TEST(Action, OneThatDiesAgainAndAgainIsGivenUp) {
   EXPECT_EQ(host.status().answer, HelperAnswer::failed);
   EXPECT_NE(host.status().text.find("interrupted 5 times"), std::string::npos);
   EXPECT_EQ(host.running(), "v2");
-}
-
-/// An action of kind command: a program that switches and restarts by itself, and notes each time
-/// that it was run.
-std::string by_command(const TestHost& host) {
-  const auto script = host.root() / "back.sh";
-  write_text(script,
-             "#!/bin/sh\necho \"$SERIN_SERVICE $SERIN_TARGET\" >> " +
-                 (host.root() / "runs").native() + "\nln -sfn \"releases/$SERIN_TARGET\" " +
-                 (host.root() / "current").native() + "\nexec " + host.restart_script().native() +
-                 "\n",
-             0755);
-  return "[[rollback]]\naction = \"command\"\ncommand = [\"" + script.native() +
-         "\"]\nhealthy = { http = \"" + host.health_url() + "\", within = \"5s\" }\n";
 }
 
 TEST(Action, ACommandPutsTheTargetBack) {
