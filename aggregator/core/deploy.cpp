@@ -73,6 +73,7 @@ std::string words_rolled_back(const Deploy& deploy) {
     target = canary.target;
     slowest_us = std::max(slowest_us, canary.verified_us - canary.commanded_us);
   }
+  if (back == 0) return fmt::format("the hosts left it, not verified; {} requests hurt", deploy.requests_harmed);
   return fmt::format("{} host{} back on {} in {:.1f} s, verified; {} requests hurt", back,
                      back == 1 ? "" : "s", target, static_cast<double>(slowest_us) / 1e6,
                      deploy.requests_harmed);

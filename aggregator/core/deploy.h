@@ -24,11 +24,13 @@ struct Canary {
 
   std::string target;        ///< what it is put back to
   std::string command;       ///< command id; empty: not commanded
+  int ordinal = 0;           ///< counts up when a host that was put back runs the version again
   uint32_t revision = 0;
   int64_t commanded_us = 0, next_issue_us = 0;
   std::string step, reason;  ///< last step reported
   int64_t restored_us = 0, verified_us = 0;
-  bool failed = false;
+  int64_t left_us = 0;
+  bool failed = false, failure_told = false;
 
   struct Second {
     int64_t second = 0;
@@ -36,8 +38,12 @@ struct Canary {
   };
   std::deque<Second> recent;  ///< the last 10 s, for the fixed limit on errors
 
-  [[nodiscard]] bool in_flight() const { return !command.empty() && verified_us == 0 && !failed && !left; }
-  [[nodiscard]] bool settled_down() const { return verified_us != 0 || (left && !in_flight()); }
+  /// Commanded, and neither verified nor failed. A host that left by our command is still being verified.
+  /// Runs the target again, by its own word or by the version that started there.
+  [[nodiscard]] bool back() const { return verified_us != 0 || restored_by_us; }
+  [[nodiscard]] bool in_flight() const {
+    return !command.empty() && verified_us == 0 && !failed && (!left || restored_by_us);
+  }
 };
 
 /// A deploy from its first host to its end.
@@ -54,6 +60,8 @@ struct Deploy {
   std::string actor;
   int64_t opened_us = 0, last_join_us = 0, decided_us = 0, ended_us = 0, rolled_back_us = 0;
   int64_t first_bad_us = 0;
+  int64_t baseline_seen_us = 0;  ///< when there were last at least two hosts to compare with
+  double recovery_requests = 0;  ///< of restored hosts since they were put back
   bool same_name = false, irreversible = false, held = false, incomplete = false;
   bool incident_told = false, held_told = false;
   std::vector<Canary> canaries;

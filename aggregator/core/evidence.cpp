@@ -9,6 +9,7 @@ namespace serin::core {
 namespace {
 
 constexpr int64_t kSlowestCloseUs = 3'000'000;   ///< CONTRACTS §3
+constexpr int64_t kSlowHalfUs = 5'000'000;         ///< half of a 10 s interval
 constexpr int64_t kCadenceDecidedSeconds = 15;
 constexpr size_t kFleetWindowSeconds = 30;
 constexpr int64_t kCrashLoopSettledUs = 10'000'000;  ///< a supervisor's pause between two starts is shorter
@@ -66,9 +67,12 @@ std::vector<judge::HostStep> as_steps(const std::vector<Cell>& cells) {
 /// True while this host is expected to report `second` and has not. Hosts that were heard just before the stream stood
 /// still are expected too: their samples are on the way.
 bool Fold::State::awaited(const Track& track, int64_t second) const {
-  if (track.gone || track.interval_us > kFastIntervalUs || track.phase == Phase::down ||
-      track.last_step >= second) {
-    return false;
+  if (track.gone || track.phase == Phase::down || track.last_step >= second) return false;
+  if (track.interval_us > kFastIntervalUs) {
+    // In steps of 10 s the slow hosts count: their sample comes half an interval after its middle.
+    const int64_t interval_seconds = track.interval_us / kSecondUs;
+    return services.at(track.service).slow_steps && track.last_step + interval_seconds <= second &&
+           now_us - track.last_heard_us <= 2 * static_cast<int64_t>(track.interval_us) + kSlowestCloseUs;
   }
   const bool after_gap = now_us - gap_to_us < 2 * kHeardUs;
   return now_us - track.last_heard_us <= kHeardUs ||
@@ -80,6 +84,7 @@ bool Fold::State::awaited(const Track& track, int64_t second) const {
 /// Costs one look at the host last waited for; the whole fleet is gone through about once a second.
 bool Fold::State::may_close(Service& service, int64_t second) const {
   const int64_t end_us = (second + 1) * kSecondUs;
+  const int64_t slowest_us = end_us + kSlowestCloseUs + (service.slow_steps ? kSlowHalfUs : 0);
   if (now_us < end_us || service.tracks.empty()) return false;
   const size_t count = service.tracks.size();
   if (service.waiting_for >= count) service.waiting_for = 0;
@@ -92,11 +97,11 @@ bool Fold::State::may_close(Service& service, int64_t second) const {
     all = false;
   }
   if (all) {
-    return now_us >= end_us + kSlowestCloseUs || std::ranges::any_of(service.tracks, [&](const auto& track) {
+    return now_us >= slowest_us || std::ranges::any_of(service.tracks, [&](const auto& track) {
              return !track->gone && now_us - track->last_heard_us <= kHeardUs;
            });
   }
-  if (now_us < end_us + kSlowestCloseUs || now_us - service.last_late_check_us < kSecondUs / 10) {
+  if (now_us < slowest_us || now_us - service.last_late_check_us < kSecondUs / 10) {
     return false;
   }
   service.last_late_check_us = now_us;
@@ -107,7 +112,8 @@ bool Fold::State::may_close(Service& service, int64_t second) const {
   }
   size_t others = 0, further = 0;
   for (const auto& track : service.tracks) {
-    if (track->gone || track->interval_us > kFastIntervalUs || canaries.contains(track->index)) continue;
+    const bool slow = track->interval_us > kFastIntervalUs && !service.slow_steps;
+    if (track->gone || slow || canaries.contains(track->index)) continue;
     ++others;
     if (track->last_step > second) ++further;
   }
@@ -165,8 +171,8 @@ void Fold::State::gather(Service& service, Deploy& deploy, int64_t second) {
                     fmt::format("{} of {} requests failed in this second", cell.errors, cell.requests));
       }
       if (canary->restored_us == 0) deploy.requests_harmed += cell.errors;
-      canary->recent.push_back({second, cell.requests, cell.errors});
       if (!cell.judged || canary->left) continue;
+      canary->recent.push_back({second, cell.requests, cell.errors});
       deploy.canary_requests += cell.requests;
       deploy.canary_errors += cell.errors;
       fold_in(deploy.canary_step, cell);
@@ -209,6 +215,7 @@ void Fold::State::feed(Service& service, Deploy& deploy, int64_t second) {
   }
   deploy.baseline_hosts.clear();
   for (const auto& step : baseline) deploy.baseline_hosts.push_back(service.tracks[step.host]->host);
+  if (baseline.size() >= 2) deploy.baseline_seen_us = to_us;
   // With fewer than two hosts to compare with the evidence stands still; only the late prior is paid.
   if (baseline.size() < 2) {
     canary.clear();
@@ -271,6 +278,7 @@ void Fold::State::settle_cadence(Service& service, Deploy& deploy, int64_t secon
   }
   if (baseline == 0 || fast * 2 >= baseline) return;
   deploy.step_seconds = 10;
+  service.slow_steps = true;
   deploy.alpha_share /= 2;  // the first 15 s have been judged once already
   deploy.note(now_us, "note", "", "half of the baseline samples at 10 s: evidence in steps of 10 s");
   make_battery(service, deploy);

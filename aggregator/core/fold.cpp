@@ -33,7 +33,7 @@ void Fold::adopt(const Decision& recorded) {
   switch (recorded.kind) {
     case DecisionKind::rollback:
     case DecisionKind::pass:
-    case DecisionKind::inconclusive: state_->fact_verdicts[recorded.deploy] = recorded; break;
+    case DecisionKind::inconclusive: state_->fact_verdicts[recorded.deploy].push_back(recorded); break;
     default: break;
   }
 }
@@ -79,7 +79,8 @@ void Fold::State::remember(const Decision& fact) {
     case DecisionKind::opened: version.attempts = std::max(version.attempts, fact.attempt); break;
     case DecisionKind::settled:
       version.settled = true;
-      service.remembered = true;
+      // Said within what is being read again, it is this very first look.
+      if (service.tracks.empty() || fact.at_us < service.first_seen_us) service.remembered = true;
       break;
     case DecisionKind::rollback:
       version.condemned_us = fact.at_us;
@@ -109,11 +110,15 @@ void Fold::State::every_service() {
       if (deploy.service != name || !deploy.open()) continue;
       apply_fact(service, deploy);
       window(service, deploy);
-      if (deploy.acting()) plan_commands(service, deploy);
+      if (deploy.acting()) {
+        plan_commands(service, deploy);
+        after_steps(service, deploy);
+      }
     }
     service.watching = std::ranges::any_of(deploys, [&](const auto& d) {
       return d->service == name && d->open();
     });
+    service.slow_steps = service.slow_steps && service.watching;
   }
 }
 
@@ -143,9 +148,9 @@ void Fold::State::emit(Decision decision) {
   effects.emplace_back(std::move(decision));
 }
 
-void Fold::State::tell(std::string kind, const Deploy& deploy, std::string text) {
+void Fold::State::tell(std::string kind, const Deploy& deploy, std::string text, const std::string& about) {
   Notification note;
-  note.effect_id = fmt::format("{}/notify-{}//0", deploy.id, kind);
+  note.effect_id = fmt::format("{}/notify-{}/{}/0", deploy.id, kind, about);
   note.kind = std::move(kind);
   note.deploy = deploy.id;
   note.service = deploy.service;
@@ -174,7 +179,9 @@ std::vector<CommandOrder> Fold::pending_commands() const {
 std::vector<AttentionOrder> Fold::attention() const {
   std::set<std::string> watched;
   for (const auto& deploy : state_->deploys) {
-    if (deploy->open()) watched.insert(deploy->service);
+    // A deploy that waits for people (frozen, failed) needs no fast sampling for ever.
+    const int64_t since_us = std::max(deploy->last_join_us, deploy->decided_us);
+    if (deploy->open() && state_->now_us - since_us < State::kAttentionUs) watched.insert(deploy->service);
   }
   std::vector<AttentionOrder> orders;
   for (const auto& service : watched) orders.push_back({service, 1000, 600});

@@ -63,7 +63,11 @@ void Fold::State::guard_time(Service& service) {
     if (deploy.service != service.name || !deploy.open() || !deploy.verdict.empty()) continue;
     for (const Canary& canary : deploy.canaries) {
       const Track& track = *service.tracks[canary.host];
-      if (canary.left || track.gone || books[track.host].in_conflict(now_us)) continue;
+      // A host that was not heard since it joined (dead long before a later stage opened) tells nothing of this deploy.
+      if (canary.left || track.gone || track.last_heard_us < canary.joined_us ||
+          books[track.host].in_conflict(now_us)) {
+        continue;
+      }
       // After the stream stood still every host has time to come back before its silence counts.
       const int64_t since_us = std::max({track.last_heard_us, gap_to_us, canary.joined_us});
       const bool itself_heard = now_us - track.last_heard_us <= kHeardUs;
@@ -78,13 +82,14 @@ void Fold::State::guard_time(Service& service) {
         break;
       }
       const int64_t in_phase_us = now_us - std::max(track.phase_since_us, canary.joined_us);
-      if (track.phase == Phase::down && itself_heard && in_phase_us >= kProcessGoneUs) {
+      if (track.phase == Phase::down && track.fell && track.phase_since_us >= canary.joined_us && itself_heard &&
+          in_phase_us >= kProcessGoneUs) {
         guardrail(service, deploy, "process_gone", track.host,
                   fmt::format("{} ended on {} and nothing has run there for {:.0f} s", deploy.version,
                               track.host, static_cast<double>(in_phase_us) / 1e6));
         break;
       }
-      if (track.phase == Phase::not_serving) {
+      if (track.phase == Phase::not_serving && track.phase_since_us >= canary.joined_us) {
         guardrail(service, deploy, "not_serving", track.host,
                   fmt::format("{} runs on {} and has answered no request", deploy.version, track.host));
         break;
@@ -96,11 +101,16 @@ void Fold::State::guard_time(Service& service) {
 /// The fixed limit on errors: a share over the last 10 s of one canary host.
 void Fold::State::guard_limits(Service& service, Deploy& deploy, int64_t second) {
   const Policy& policy = policies.of(service.name);
+  uint64_t others = 0, others_failed = 0;
+  for (const auto& s : deploy.baseline_recent) others += s.requests, others_failed += s.errors;
+  // Hosts without the deploy are over the limit too: not this release's fault.
+  const bool everywhere = others > 0 && static_cast<double>(others_failed) >
+                                            policy.slo_errors * static_cast<double>(others);
   for (Canary& canary : deploy.canaries) {
     while (!canary.recent.empty() && canary.recent.front().second <= second - kSloWindowSeconds) {
       canary.recent.pop_front();
     }
-    if (policy.slo_errors <= 0 || canary.left) continue;
+    if (policy.slo_errors <= 0 || everywhere || canary.left) continue;
     uint64_t requests = 0, errors = 0;
     for (const auto& s : canary.recent) requests += s.requests, errors += s.errors;
     if (requests < static_cast<uint64_t>(policy.slo_min_requests)) continue;

@@ -35,6 +35,11 @@ HostBook::Heard HostBook::hear(const Identity& from, const std::string& service,
   return Heard::fresh;
 }
 
+std::string HostBook::newest() const {
+  if (incarnations_.empty()) return {};
+  return incarnations_.back().boot_id + ":" + std::to_string(incarnations_.back().agent_start_us);
+}
+
 uint64_t HostBook::missing(const std::string& service) const {
   uint64_t sum = 0;
   if (auto before = missing_before_.find(service); before != missing_before_.end()) {

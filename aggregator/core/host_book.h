@@ -26,6 +26,8 @@ class HostBook {
     return conflict_us_ != 0 && now_us - conflict_us_ < kConflictQuietUs;
   }
   [[nodiscard]] uint64_t missing(const std::string& service) const;
+  /// The newest incarnation, as a name.
+  [[nodiscard]] std::string newest() const;
 
   static constexpr int64_t kConflictQuietUs = 120'000'000;
 

@@ -7,13 +7,15 @@
 namespace serin::core {
 
 Track* Fold::State::track_of(const std::string& host, const std::string& service_name) {
-  Service& service = services[service_name];
-  if (auto it = service.by_host.find(host); it != service.by_host.end()) {
-    return service.tracks[it->second].get();
+  if (auto known = services.find(service_name); known != services.end()) {
+    if (auto it = known->second.by_host.find(host); it != known->second.by_host.end()) {
+      return known->second.tracks[it->second].get();
+    }
   }
   size_t tracks = 0;
   for (const auto& [name, each] : services) tracks += each.tracks.size();
   if (tracks >= kMaxTracks) return nullptr;
+  Service& service = services[service_name];
   if (service.tracks.empty()) {
     service.name = service_name;
     service.first_seen_us = now_us;
@@ -48,7 +50,7 @@ bool Fold::State::admit(const Identity& from, const std::string& service, int64_
     case HostBook::Heard::conflict:
       if (!was_conflict) {
         Notification note;
-        note.effect_id = fmt::format("host-conflict/{}/{}", from.host, now_us / kSecondUs);
+        note.effect_id = fmt::format("host-conflict/{}/{}", from.host, book.newest());
         note.kind = "host_conflict";
         note.service = service;
         note.hosts = {from.host};
@@ -62,7 +64,11 @@ bool Fold::State::admit(const Identity& from, const std::string& service, int64_
     case HostBook::Heard::fresh: break;
   }
   track->last_heard_us = now_us;
-  track->gone = false;
+  // What was under way before the farewell does not take it back.
+  if (from.agent_start_us != track->farewell_start_us || from.sequence == 0 ||
+      from.sequence > track->farewell_sequence) {
+    track->gone = false;
+  }
   if (wall_us != 0) track->wall_offset_us = wall_us - end_us;
   return true;
 }
@@ -88,7 +94,15 @@ void Fold::State::take(const Sample& sample, int64_t stored_us) {
     }
     track->last_end_us = end_us;
     track->last_sequence = sample.from.sequence;
+    if (track->last_agent_start_us != sample.from.agent_start_us) track->fell = false;
     track->last_agent_start_us = sample.from.agent_start_us;
+  }
+  // Something runs again, whatever its name is.
+  if (sample.phase != Phase::down && track->phase == Phase::down) {
+    track->phase = sample.phase;
+    track->phase_since_us = end_us;
+    track->fell = false;
+    track->ambiguous = track->ambiguous || sample.version.empty();
   }
   track->interval_us = sample.interval_us;
   track->selected = sample.selected;
@@ -129,7 +143,13 @@ void Fold::State::release_waiting(Service& service, Track& track) {
 }
 
 void Fold::State::use(Service& service, Track& track, const Sample& sample, int64_t end_us) {
+  // Requests of a generation that is gone, or of none: they hurt somebody, and say nothing about a version.
+  if (sample.phase == Phase::down || sample.phase == Phase::unattributed) {
+    if (sample.requests) count_harm(service, track, sample.requests->errors);
+  }
+  if (sample.phase == Phase::unattributed) return;
   if (sample.phase != track.phase) {
+    track.fell = sample.phase == Phase::down;
     track.phase = sample.phase;
     track.phase_since_us = end_us;
   }
@@ -156,6 +176,14 @@ void Fold::State::use(Service& service, Track& track, const Sample& sample, int6
   if (!service.watching) service.steps.close(now_us / kSecondUs - 10);
 }
 
+void Fold::State::count_harm(const Service& service, const Track& track, uint64_t errors) {
+  for (auto& deploy : deploys) {
+    if (deploy->service != service.name || !deploy->open()) continue;
+    const Canary* canary = deploy->find(track.index);
+    if (canary != nullptr && !canary->left && canary->restored_us == 0) deploy->requests_harmed += errors;
+  }
+}
+
 void Fold::State::take(const Event& event, int64_t stored_us) {
   Track* track = nullptr;
   int64_t at_us = 0;
@@ -174,7 +202,11 @@ void Fold::State::take(const Event& event, int64_t stored_us) {
     case EventKind::version_started:
     case EventKind::process_started: started(service, *track, event, at_us); break;
     case EventKind::process_died: died(service, *track, event, at_us); break;
-    case EventKind::final_: track->gone = true; break;
+    case EventKind::final_:
+      track->gone = true;
+      track->farewell_start_us = event.from.agent_start_us;
+      track->farewell_sequence = event.from.sequence;
+      break;
     case EventKind::rollback_step: step_reported(service, *track, event, at_us); break;
     case EventKind::unit_failed:
     case EventKind::silent: guard_events(service, *track, event); break;
@@ -185,6 +217,11 @@ void Fold::State::take(const Event& event, int64_t stored_us) {
 
 void Fold::State::started(Service& service, Track& track, const Event& event, int64_t at_us) {
   if (event.version.empty()) return;  // unknown until the agent knows better
+  // One that was sent again after a newer one is history.
+  const bool same_agent = event.from.agent_start_us == track.started_agent_us;
+  if (same_agent && event.from.sequence != 0 && event.from.sequence < track.started_sequence) return;
+  track.started_agent_us = event.from.agent_start_us;
+  track.started_sequence = event.from.sequence;
   const bool same_version = event.version == track.version;
   if (same_version && event.generation == track.generation) return;  // an agent that came back repeats it
   const std::string from = !event.previous.empty() ? event.previous : track.version;
@@ -215,11 +252,11 @@ void Fold::State::started(Service& service, Track& track, const Event& event, in
   if (first_look && !service.settled(event.version)) {
     settle(service, event.version, "it ran when the service was first seen");
   }
-  if (from.empty() && service.settled(event.version)) return;
   if (Deploy* deploy = open_deploy(service.name, event.version)) {
     join(service, *deploy, track, from, at_us);
     return;
   }
+  if (from.empty() && service.settled(event.version)) return;
   if (service.settled(event.version) && !event.same_name) {
     const VersionRecord& record = service.versions[event.version];
     const auto on_it = std::ranges::count_if(
@@ -234,6 +271,7 @@ void Fold::State::started(Service& service, Track& track, const Event& event, in
 void Fold::State::died(Service& service, Track& track, const Event& event, int64_t at_us) {
   track.phase = Phase::down;
   track.phase_since_us = at_us;
+  track.fell = !event.expected;
   if (event.expected) return;
   track.deaths.push_back({at_us, event.version.empty() ? track.version : event.version});
   if (track.deaths.size() > Track::kMaxDeaths) track.deaths.pop_front();
@@ -290,7 +328,9 @@ void Fold::State::take_act(const Control& control) {
       decide_rollback(service, *deploy, std::move(reason), control.actor);
       break;
     case Act::pass:
-      if (!deploy->open() || !deploy->verdict.empty()) break;
+      // What ended without a verdict may still be passed by hand.
+      if (deploy->verdict == "inconclusive") deploy->verdict.clear();
+      else if (!deploy->open() || !deploy->verdict.empty()) break;
       deploy->actor = control.actor;
       reason.text = fmt::format("passed by {}", control.actor);
       conclude(service, *deploy, DecisionKind::pass, DeployState::passed, std::move(reason));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "aggregator/core/state.h"
 
@@ -20,6 +21,7 @@ int rank(std::string_view step) {
 constexpr double kRecoveryAlpha = 0.05;      ///< chance to call a host well that is not
 constexpr int kQuietSeconds = 10;            ///< a guardrail's recovery: this long serving, nothing died
 constexpr double kLeastStillBadRatio = 1.5;
+constexpr double kTooFewRequests = 500;
 constexpr double kLeastUsualRate = 0.0005;   ///< a fleet without errors is still compared with something
 
 /// Requests above an edge of the histogram.
@@ -53,11 +55,7 @@ void Fold::State::decide_rollback(Service& service, Deploy& deploy, Reason reaso
     }
     return;
   }
-  if (auto fact = fact_verdicts.find(deploy.id);
-      fact != fact_verdicts.end() && actor.empty() &&
-      (fact->second.kind != DecisionKind::rollback || fact->second.at_us > now_us)) {
-    return;  // the audit holds another verdict, or this one at its own time
-  }
+  if (actor.empty() && contradicts_audit(deploy, DecisionKind::rollback)) return;
   if (deploy.held && actor.empty()) {
     if (deploy.held_told) return;
     deploy.held_told = true;
@@ -71,7 +69,14 @@ void Fold::State::decide_rollback(Service& service, Deploy& deploy, Reason reaso
   deploy.actor = actor;
   deploy.verdict = "rollback";
   deploy.decided_us = now_us;
-  deploy.ended_us = 0;
+  if (!deploy.open()) {  // a person puts back what had ended
+    deploy.ended_us = 0;
+    for (Canary& canary : deploy.canaries) {
+      canary.left = service.tracks[canary.host]->version != deploy.version;
+    }
+    if (!service.watching) service.next_second = std::max(now_us / kSecondUs, service.steps.closed() + 1);
+    service.watching = true;
+  }
   VersionRecord& record = service.versions[deploy.version];
   if (!deploy.same_name) {
     record.settled = false;
@@ -117,14 +122,7 @@ void Fold::State::begin_rollback(Service& service, Deploy& deploy) {
     }
   }
   if (!stop.empty()) {
-    deploy.state = DeployState::frozen;
-    const std::string text = fmt::format("{} {} should be rolled back on {} ({}), but is frozen: {}",
-                                         service.name, deploy.version, hosts, deploy.reason.text, stop);
-    deploy.note(now_us, "frozen", "", text);
-    Decision decision = decision_of(deploy, DecisionKind::frozen);
-    decision.reason.text = text;
-    emit(std::move(decision));
-    tell("frozen", deploy, text);
+    freeze(service, deploy, stop);
     return;
   }
   deploy.state = DeployState::rolling_back;
@@ -134,6 +132,22 @@ void Fold::State::begin_rollback(Service& service, Deploy& deploy) {
                    static_cast<double>(now_us - deploy.opened_us) / 1e6, deploy.requests_harmed));
   plan_commands(service, deploy);
   after_steps(service, deploy);
+}
+
+/// Something forbids to act: watched on, and people must decide.
+void Fold::State::freeze(Service& service, Deploy& deploy, const std::string& why) {
+  deploy.state = DeployState::frozen;
+  std::string hosts;
+  for (const Canary& canary : deploy.canaries) {
+    if (!canary.left) hosts += (hosts.empty() ? "" : ", ") + canary.name;
+  }
+  const std::string text = fmt::format("{} {} should be rolled back on {} ({}), but is frozen: {}", service.name,
+                                       deploy.version, hosts, deploy.reason.text, why);
+  deploy.note(now_us, "frozen", "", text);
+  Decision decision = decision_of(deploy, DecisionKind::frozen);
+  decision.reason.text = text;
+  emit(std::move(decision));
+  tell("frozen", deploy, text);
 }
 
 bool Fold::State::too_often(const std::string& service, const std::string& host, int limit) const {
@@ -167,7 +181,13 @@ void Fold::State::plan_commands(Service& service, Deploy& deploy) {
   size_t in_flight = 0, healthy = 0;
   for (const auto& other : deploys) {
     if (other->service != service.name || !other->open()) continue;
-    in_flight += static_cast<size_t>(std::ranges::count_if(other->canaries, &Canary::in_flight));
+    // A host that cannot answer keeps its command, not its place in the row.
+    in_flight += static_cast<size_t>(std::ranges::count_if(other->canaries, [&](const Canary& canary) {
+      const Track& track = *service.tracks[canary.host];
+      const bool answers = !track.gone && now_us - track.last_heard_us <= kSilentUs &&
+                           (!canary.step.empty() || now_us - canary.commanded_us < kUnansweredUs);
+      return canary.in_flight() && !canary.left && answers;
+    }));
   }
   const auto serves = [&](const Track& track) {
     return !track.gone && track.phase == Phase::serving && now_us - track.last_heard_us <= kSilentUs;
@@ -182,7 +202,7 @@ void Fold::State::plan_commands(Service& service, Deploy& deploy) {
       if (now_us >= canary.next_issue_us) command(service, deploy, canary);
       continue;
     }
-    if (canary.left || canary.failed || !canary.command.empty() || track.ambiguous) continue;
+    if (deploy.held || canary.left || canary.failed || !canary.command.empty() || track.ambiguous) continue;
     if (in_flight >= parallel) break;
     // Taking down a host that still serves must leave enough of them; one at a time is always allowed, and a host that
     // is failing already is put back in any case.
@@ -192,6 +212,12 @@ void Fold::State::plan_commands(Service& service, Deploy& deploy) {
       canary.failed = true;
       canary.reason = "no settled version to go back to";
       continue;
+    }
+    if (deploy.actor.empty() &&
+        too_often(service.name, canary.name, policy.max_automatic_rollbacks_per_hour)) {
+      freeze(service, deploy, fmt::format("{} was rolled back {} times within the hour", canary.name,
+                                          policy.max_automatic_rollbacks_per_hour));
+      return;
     }
     canary.commanded_us = now_us;
     if (deploy.actor.empty()) {
@@ -209,7 +235,7 @@ void Fold::State::plan_commands(Service& service, Deploy& deploy) {
 
 void Fold::State::command(Service& service, Deploy& deploy, Canary& canary) {
   ++canary.revision;
-  canary.command = command_id(deploy.id, canary.name, service.name, "rollback", 0);
+  canary.command = command_id(deploy.id, canary.name, service.name, "rollback", canary.ordinal);
   canary.next_issue_us = now_us + (canary.step.empty() ? kUnansweredUs : kReissueUs);
   effects.emplace_back(order_for(service, deploy, canary));
 }
@@ -218,7 +244,8 @@ CommandOrder Fold::State::order_for(const Service& service, const Deploy& deploy
                                     const Canary& canary) const {
   const Track& track = *service.tracks[canary.host];
   CommandOrder order;
-  order.effect_id = fmt::format("{}/command/{}/{}", deploy.id, canary.name, canary.revision);
+  order.effect_id =
+      fmt::format("{}/command/{}/{}.{}", deploy.id, canary.name, canary.ordinal, canary.revision);
   order.command.id = canary.command;
   order.command.revision = canary.revision;
   order.command.deploy = deploy.id;
@@ -264,30 +291,38 @@ void Fold::State::step_reported(Service& service, Track& track, const Event& eve
 /// Looks whether the rollback is done, or has failed somewhere.
 void Fold::State::after_steps(Service& service, Deploy& deploy) {
   if (!deploy.acting()) return;
-  bool all_done = true;
-  std::string failed;
-  for (const Canary& canary : deploy.canaries) {
-    // A host that left by itself needs nothing; one that left by our command is done when it says verified.
-    const bool done = canary.verified_us != 0 || (canary.left && !canary.restored_by_us);
-    if (canary.failed && !canary.left) {
-      failed += fmt::format("{}{}: {}", failed.empty() ? "" : "; ", canary.name, canary.reason);
+  bool all_done = true, any_failed = false;
+  for (Canary& canary : deploy.canaries) {
+    // A host that left by itself needs nothing; one that left by our command is done when it says verified, or when its
+    // word must have been lost.
+    const Track& track = *service.tracks[canary.host];
+    const bool unheard = canary.restored_by_us && now_us - canary.left_us > kUnverifiedUs;
+    const bool done = canary.verified_us != 0 || (canary.left && !canary.restored_by_us) || unheard;
+    if (canary.failed && (!canary.left || canary.restored_by_us)) {
+      // People are told in any case; where the target runs and serves after all, the comparison goes on.
+      const bool serves_after_all = canary.left && track.phase == Phase::serving && unheard;
+      any_failed = any_failed || !serves_after_all;
+      if (std::exchange(canary.failure_told, true)) continue;
+      const std::string text = fmt::format("{} {}: rollback failed on {}: {}; {}", service.name, deploy.version,
+                                           canary.name, canary.reason,
+                                           canary.left ? canary.target + " runs there, and is not known to be well"
+                                                       : "the host may still run it");
+      deploy.note(now_us, "rollback_failed", canary.name, text);
+      Decision decision = decision_of(deploy, DecisionKind::rollback_failed, canary.name);
+      decision.reason.text = text;
+      emit(std::move(decision));
+      tell("rollback_failed", deploy, text, canary.name);
     } else if (!done) {
       all_done = false;
     }
   }
-  if (!failed.empty()) {
-    if (deploy.state == DeployState::rollback_failed) return;
+  if (any_failed) {
     deploy.state = DeployState::rollback_failed;
-    const std::string text = fmt::format("{} {}: rollback failed on {}; the host may still run it",
-                                         service.name, deploy.version, failed);
-    Decision decision = decision_of(deploy, DecisionKind::rollback_failed);
-    decision.reason.text = text;
-    emit(std::move(decision));
-    tell("rollback_failed", deploy, text);
     return;
   }
   if (!all_done) return;
-  const bool any_verified = std::ranges::any_of(deploy.canaries, [](const Canary& c) { return c.verified_us != 0; });
+  const bool any_verified = std::ranges::any_of(
+      deploy.canaries, [](const Canary& canary) { return canary.back(); });
   if (!any_verified) {
     Decision decision = decision_of(deploy, DecisionKind::withdrawn);
     decision.reason.text = "its hosts left it by themselves";
@@ -303,7 +338,7 @@ void Fold::State::after_steps(Service& service, Deploy& deploy) {
   emit(std::move(decision));
   std::string hosts;
   for (const Canary& canary : deploy.canaries) {
-    if (canary.verified_us != 0) hosts += (hosts.empty() ? "" : ", ") + canary.name;
+    if (canary.back()) hosts += (hosts.empty() ? "" : ", ") + canary.name;
   }
   tell("rolled_back", deploy,
        fmt::format("{} {} rolled back on {} · {} · {}", service.name, deploy.version, hosts,
@@ -329,13 +364,18 @@ void Fold::State::verify_recovery(Service& service, Deploy& deploy, int64_t seco
   const auto bad_in = [&](const Cell& cell) {
     return deploy.fired_edge_seconds ? slower_than(cell.latency, *deploy.fired_edge_seconds) : cell.errors;
   };
-  for (const Canary& canary : deploy.canaries) restored += canary.verified_us != 0 && !service.tracks[canary.host]->gone ? 1 : 0;
+  for (const Canary& canary : deploy.canaries) {
+    const Track& track = *service.tracks[canary.host];
+    if (!canary.back() || track.gone || track.version != canary.target) continue;
+    ++restored;
+    const int64_t patience_us = std::max<int64_t>(kHeardUs, 2 * static_cast<int64_t>(track.interval_us));
+    if (track.phase == Phase::serving && now_us - track.last_heard_us <= patience_us) ++serving;
+  }
   if (cells != nullptr) {
     for (const Cell& cell : *cells) {
       const Canary* canary = deploy.find(cell.host);
       if (!cell.judged) continue;
-      if (canary != nullptr && canary->verified_us != 0 && cell.version == canary->target) {
-        ++serving;
+      if (canary != nullptr && canary->back() && cell.version == canary->target) {
         canary_requests += static_cast<double>(cell.requests);
         canary_errors += static_cast<double>(bad_in(cell));
       } else if (canary == nullptr && service.settled(cell.version) &&
@@ -351,6 +391,14 @@ void Fold::State::verify_recovery(Service& service, Deploy& deploy, int64_t seco
     died = died || (!deaths.empty() && deaths.back().at_us >= second * kSecondUs);
   }
   deploy.recovery_quiet_seconds = serving >= restored && !died ? deploy.recovery_quiet_seconds + 1 : 0;
+  if (restored == 0) {
+    Decision decision = decision_of(deploy, DecisionKind::superseded);
+    decision.reason.text = fmt::format("the hosts that were put back from {} run something else now", deploy.version);
+    emit(std::move(decision));
+    end(deploy, DeployState::superseded);
+    return;
+  }
+  deploy.recovery_requests += canary_requests;
   if (deploy.recovery) {
     deploy.recovery->step(canary_requests, canary_errors, baseline_requests, baseline_errors);
   }
@@ -369,9 +417,13 @@ void Fold::State::verify_recovery(Service& service, Deploy& deploy, int64_t seco
   }
   if (after < policies.of(service.name).verify_seconds) return;
   Decision decision = decision_of(deploy, DecisionKind::not_the_cause);
-  decision.reason.text = fmt::format(
-      "{} was put back from {}, and {:.0f} s later no recovery shows: the release was not the cause, or not the only one",
-      service.name, deploy.version, after);
+  decision.reason.text =
+      deploy.recovery && deploy.recovery_requests < kTooFewRequests
+          ? fmt::format("{} was put back from {}; {:.0f} requests in {:.0f} s are too few to say whether that helped",
+                        service.name, deploy.version, deploy.recovery_requests, after)
+          : fmt::format("{} was put back from {}, and {:.0f} s later no recovery shows: the release was not the cause, "
+                        "or not the only one",
+                        service.name, deploy.version, after);
   deploy.note(now_us, "not_the_cause", "", decision.reason.text);
   tell("not_the_cause", deploy, decision.reason.text);
   emit(std::move(decision));

@@ -6,8 +6,9 @@ namespace serin::core {
 
 bool SequenceTracker::observe(uint64_t sequence) {
   if (sequence > last_) {
-    if (sequence > last_ + 1 && last_ != 0) {
-      missing_ += sequence - last_ - 1;
+    if (last_ == 0) first_ = sequence;
+    if (sequence > last_ + 1) {
+      if (last_ != 0) missing_ += sequence - last_ - 1;
       holes_[last_ + 1] = sequence - 1;
       if (holes_.size() > kMaxHoles) holes_.erase(holes_.begin());
     }
@@ -22,7 +23,7 @@ bool SequenceTracker::observe(uint64_t sequence) {
   holes_.erase(hole);
   if (sequence > first) holes_[first] = sequence - 1;
   if (sequence < last) holes_[sequence + 1] = last;
-  --missing_;
+  if (sequence > first_) --missing_;
   return true;
 }
 

@@ -18,6 +18,7 @@ class SequenceTracker {
 
  private:
   uint64_t last_ = 0;
+  uint64_t first_ = 0;  ///< the first number heard: what lies before it may still come, and is not missed
   uint64_t missing_ = 0;
   std::map<uint64_t, uint64_t> holes_;  ///< first -> last missing number
 };

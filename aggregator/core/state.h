@@ -36,6 +36,7 @@ struct Service {
   std::map<std::string, VersionRecord, std::less<>> versions;
   StepTable steps;
   bool watching = false;    ///< seconds are being closed
+  bool slow_steps = false;  ///< a deploy is judged in steps of 10 s: hosts at that cadence are waited for
   int64_t next_second = 0;  ///< the next one to close
   int64_t last_time_check_us = 0, last_late_check_us = 0;
   size_t waiting_for = 0;   ///< the host whose report the next second was last seen to wait for
@@ -58,6 +59,8 @@ struct Fold::State {
   static constexpr int64_t kCondemnedUs = 30LL * 86400 * kSecondUs;
   static constexpr int64_t kReissueUs = 300 * kSecondUs;     ///< CONTRACTS §7
   static constexpr int64_t kUnansweredUs = 30 * kSecondUs;   ///< no step heard at all: ask again
+  static constexpr int64_t kUnverifiedUs = 120 * kSecondUs;  ///< back on the target, and no word of it: its word was lost
+  static constexpr int64_t kAttentionUs = 3 * 3600 * kSecondUs;  ///< the longest sensible watch; then 10 s will do
   static constexpr int64_t kCommandLifeUs = 600 * kSecondUs;
   static constexpr size_t kMaxTracks = 50'000;               ///< (host, service) pairs
   static constexpr size_t kMaxDeploys = 500;                 ///< the oldest ended ones are forgotten
@@ -74,7 +77,7 @@ struct Fold::State {
   std::vector<std::unique_ptr<Deploy>> deploys;  ///< oldest first
   std::map<std::string, Decision> facts;         ///< SERIN_AUDIT by effect id
   std::multimap<int64_t, Decision> facts_to_come;  ///< by time: those that the stream has not reached
-  std::map<std::string, Decision> fact_verdicts;  ///< by deploy: what was decided
+  std::map<std::string, std::vector<Decision>> fact_verdicts;  ///< by deploy: what was decided
   std::map<std::string, std::vector<int64_t>> automatic_rollbacks;  ///< "service|host" -> times
   Counters counters;
   std::vector<Effect> effects;                   ///< of the step in hand
@@ -88,6 +91,7 @@ struct Fold::State {
   bool admit(const Identity& from, const std::string& service, int64_t age_us, int64_t wall_us,
              int64_t stored_us, Track*& track, int64_t& end_us);
   void use(Service& service, Track& track, const Sample& sample, int64_t end_us);
+  void count_harm(const Service& service, const Track& track, uint64_t errors);
   void release_waiting(Service& service, Track& track);
   void started(Service& service, Track& track, const Event& event, int64_t at_us);
   void died(Service& service, Track& track, const Event& event, int64_t at_us);
@@ -104,6 +108,7 @@ struct Fold::State {
   void window(Service& service, Deploy& deploy);
   void conclude(Service& service, Deploy& deploy, DecisionKind kind, DeployState state, Reason reason);
   void end(Deploy& deploy, DeployState state);
+  bool contradicts_audit(const Deploy& deploy, DecisionKind kind) const;
   void apply_fact(Service& service, Deploy& deploy);
   void forget_old_deploys();
 
@@ -128,6 +133,7 @@ struct Fold::State {
   // ---- rollback.cpp
   void decide_rollback(Service& service, Deploy& deploy, Reason reason, const std::string& actor);
   void begin_rollback(Service& service, Deploy& deploy);
+  void freeze(Service& service, Deploy& deploy, const std::string& why);
   void plan_commands(Service& service, Deploy& deploy);
   std::string target_for(const Service& service, const Deploy& deploy, const Canary& canary) const;
   void command(Service& service, Deploy& deploy, Canary& canary);
@@ -142,7 +148,7 @@ struct Fold::State {
   void remember(const Decision& fact);
   void every_service();
   void emit(Decision decision);
-  void tell(std::string kind, const Deploy& deploy, std::string text);
+  void tell(std::string kind, const Deploy& deploy, std::string text, const std::string& about = {});
   Decision decision_of(const Deploy& deploy, DecisionKind kind, const std::string& host = {}) const;
 };
 

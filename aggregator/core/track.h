@@ -48,6 +48,7 @@ struct Track {
 
   Phase phase = Phase::serving;
   int64_t phase_since_us = 0;
+  bool fell = false;                 ///< down, and this agent saw it end without being asked to
   int64_t last_heard_us = 0;         ///< canonical time of the last message
   int64_t last_end_us = INT64_MIN;   ///< end of the last interval
   uint64_t last_sequence = 0;        ///< and its number, in the incarnation that started then:
@@ -55,6 +56,8 @@ struct Track {
   int64_t last_step = INT64_MIN;     ///< newest evidence step it has reported
   uint32_t interval_us = 0;
   bool gone = false;                 ///< said farewell
+  uint64_t farewell_start_us = 0, farewell_sequence = 0;
+  uint64_t started_agent_us = 0, started_sequence = 0;  ///< of the last version_started taken
   int64_t wall_offset_us = 0;        ///< host's wall clock less canonical time
 
   uint64_t samples = 0, repeats = 0, late = 0, refused = 0, skewed = 0;

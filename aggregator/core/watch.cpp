@@ -7,6 +7,12 @@
 #include "aggregator/core/state.h"
 
 namespace serin::core {
+namespace {
+
+constexpr int64_t kBaselineGoneUs = 30'000'000;  ///< one late sample at the window's end is no missing baseline
+constexpr size_t kWholeDeploys = 20;             ///< ended deploys that keep their evidence for people to look at
+
+}  // namespace
 
 size_t stage_hosts(const Policy& policy, size_t stage, size_t fleet) {
   if (stage >= policy.stages.size()) return fleet;
@@ -19,7 +25,9 @@ size_t stage_hosts(const Policy& policy, size_t stage, size_t fleet) {
 
 Deploy* Fold::State::open_deploy(std::string_view service, std::string_view version) {
   for (auto& deploy : deploys) {
-    if (deploy->open() && deploy->service == service && deploy->version == version) {
+    // One whose hosts are back already is over for newcomers: the same version again is the next attempt.
+    if (deploy->open() && deploy->state != DeployState::rolled_back && deploy->service == service &&
+        deploy->version == version) {
       return deploy.get();
     }
   }
@@ -73,7 +81,7 @@ Deploy& Fold::State::open(Service& service, Track& first, const Event& event, in
   const bool returned = service.condemned(deploy.version, now_us);
   // At a later stage the hosts that already run the version are judged with the new ones.
   for (auto& track : service.tracks) {
-    if (track.get() == &first || track->gone || track->version != deploy.version) continue;
+    if (deploy.same_name || track.get() == &first || track->gone || track->version != deploy.version) continue;
     join(service, deploy, *track, track->previous, now_us);
   }
   join(service, deploy, first, deploy.previous, at_us);
@@ -120,6 +128,7 @@ void Fold::State::join(Service& service, Deploy& deploy, Track& track, const std
     again.host = canary->host;
     again.name = canary->name;
     again.from = canary->from;
+    again.ordinal = canary->command.empty() ? canary->ordinal : canary->ordinal + 1;
     *canary = std::move(again);
   }
   canary->joined_us = at_us;
@@ -135,7 +144,8 @@ void Fold::State::join(Service& service, Deploy& deploy, Track& track, const std
 void Fold::State::leave(Service& service, Deploy& deploy, Track& track, const std::string& to) {
   Canary* canary = deploy.find(track.index);
   canary->left = true;
-  if (deploy.battery) deploy.battery->leave(track.index);
+  canary->left_us = now_us;
+  if (deploy.battery && deploy.verdict.empty()) deploy.battery->leave(track.index);
   canary->restored_by_us = !canary->command.empty() && to == canary->target;
   deploy.note(now_us, canary->restored_by_us ? "returned" : "left", track.host,
               fmt::format("runs {} now", to));
@@ -244,7 +254,7 @@ void Fold::State::window(Service& service, Deploy& deploy) {
   } else if (why.empty() && deploy.canary_requests < static_cast<uint64_t>(policy.min_requests_to_pass)) {
     why = fmt::format("only {} requests on the canary; {} are needed", deploy.canary_requests,
                       policy.min_requests_to_pass);
-  } else if (why.empty() && deploy.baseline_hosts.size() < 2) {
+  } else if (why.empty() && now_us - deploy.baseline_seen_us > kBaselineGoneUs) {
     why = "no baseline left: fewer than two hosts on a settled version to compare with";
   }
   if (why.empty() && over) {
@@ -278,10 +288,7 @@ void Fold::State::window(Service& service, Deploy& deploy) {
 /// A verdict other than rollback. Where the audit holds another one for this deploy, that one comes at its time.
 void Fold::State::conclude(Service& service, Deploy& deploy, DecisionKind kind, DeployState state,
                            Reason reason) {
-  if (auto fact = fact_verdicts.find(deploy.id); fact != fact_verdicts.end() &&
-                                                 (fact->second.kind != kind || fact->second.at_us > now_us)) {
-    return;
-  }
+  if (contradicts_audit(deploy, kind)) return;
   deploy.reason = std::move(reason);
   deploy.decided_us = now_us;
   deploy.verdict = kind == DecisionKind::pass ? "pass" : "inconclusive";
@@ -302,12 +309,21 @@ void Fold::State::end(Deploy& deploy, DeployState state) {
   deploy.ended_us = now_us;
 }
 
+/// The audit holds verdicts of this deploy, and none of this kind whose time has come.
+bool Fold::State::contradicts_audit(const Deploy& deploy, DecisionKind kind) const {
+  const auto facts_of = fact_verdicts.find(deploy.id);
+  if (facts_of == fact_verdicts.end()) return false;
+  return std::ranges::none_of(facts_of->second, [&](const Decision& fact) {
+    return fact.kind == kind && fact.at_us <= now_us;
+  });
+}
+
 /// What the audit says was decided is decided, even where this fold would not have come to it.
 void Fold::State::apply_fact(Service& service, Deploy& deploy) {
   if (!deploy.verdict.empty()) return;
-  auto fact = fact_verdicts.find(deploy.id);
-  if (fact == fact_verdicts.end() || fact->second.at_us > now_us) return;
-  const Decision& recorded = fact->second;
+  auto facts_of = fact_verdicts.find(deploy.id);
+  if (facts_of == fact_verdicts.end() || facts_of->second.front().at_us > now_us) return;
+  const Decision& recorded = facts_of->second.front();
   if (recorded.kind == DecisionKind::rollback) {
     decide_rollback(service, deploy, recorded.reason, recorded.actor);
   } else {
@@ -319,6 +335,12 @@ void Fold::State::apply_fact(Service& service, Deploy& deploy) {
 }
 
 void Fold::State::forget_old_deploys() {
+  size_t ended_seen = 0;
+  for (auto it = deploys.rbegin(); it != deploys.rend(); ++it) {
+    if ((*it)->open() || ++ended_seen <= kWholeDeploys) continue;
+    (*it)->battery.reset();
+    (*it)->series.clear();
+  }
   while (deploys.size() > kMaxDeploys) {
     auto ended = std::ranges::find_if(deploys, [](const auto& d) { return !d->open(); });
     if (ended == deploys.end()) return;

@@ -228,7 +228,12 @@ void Fleet::execute(const Command& command) {
     back.down = false;
     fleet.emit(started, index, fleet.now_ - 0.5);
   });
-  for (const char* name : {"switched", "restarted", "healthy", "verified"}) at(now_ + 1, step(name));
+  for (const char* name : {"switched", "restarted"}) at(now_ + 1, step(name));
+  if (late_failing_helpers_.contains(index)) {
+    at(now_ + 3, step("failed", "not healthy within 20 s"));
+    return;
+  }
+  for (const char* name : {"healthy", "verified"}) at(now_ + 1, step(name));
 }
 
 void Fleet::start(int index, const std::string& version) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -53,6 +54,7 @@ class Fleet {
   void silence(int host, double seconds, bool restart_agent);  ///< the agent is dead that long
   void bus_outage(double seconds);                           ///< agents keep their samples and send them afterwards
   void helper_fails(int host) { failing_helpers_.insert({host, true}); }
+  void helper_fails_late(int host) { late_failing_helpers_.insert(host); }  ///< after the restart: not healthy
   void obeys(bool yes) { obeys_ = yes; }
   void fleet_errors(double factor, double seconds);          ///< every host's error rate, for a while
   void duplicate_everything() { duplicate_ = true; }
@@ -103,6 +105,7 @@ class Fleet {
   std::multimap<double, std::function<void(Fleet&)>> agenda_;
   std::vector<std::pair<std::variant<Sample, Event, Control>, double>> held_back_;  ///< during an outage of the bus
   std::map<int, bool> failing_helpers_;
+  std::set<int> late_failing_helpers_;
   double now_ = 0, outage_until_ = 0, fleet_until_ = 0, fleet_factor_ = 1;
   int64_t last_stored_us_ = 0;
   bool obeys_ = true, duplicate_ = false, crash_after_decision_ = false, crashed_ = false;

@@ -127,6 +127,7 @@ bool perform(Fleet& fleet, const Words& w) {
   else if (what == "crash_after_decision") fleet.crash_after_next_decision();
   else if (what == "act") fleet.person_acts(act_from(w.at(1)).value(), "ann");
   else if (what == "helper_fails") fleet.helper_fails(host());
+  else if (what == "helper_fails_late") fleet.helper_fails_late(host());
   else if (what == "stranger") fleet.stranger(host());
   else if (what == "duplicate") fleet.duplicate_everything();
   else return false;

@@ -203,7 +203,14 @@ TEST_F(FoldInput, AThirdAutomaticRollbackWithinTheHourFreezes) {
     give(failed);
     Event back = started(++seq + 100, "g" + std::to_string(++generation), "v1", version);
     back.cause = Cause::rollback;
-    if (i < 2) give(back);
+    if (i == 2) break;
+    give(back);
+    Event verified = back;
+    verified.from.sequence = ++seq + 100;
+    verified.kind = EventKind::rollback_step;
+    verified.step = "verified";
+    verified.command = command_id(fold.deploys()[0].id, "web-00", "api", "rollback", 0);
+    give(verified);
   }
   EXPECT_EQ(fold.deploys()[0].state, DeployState::frozen);
 }

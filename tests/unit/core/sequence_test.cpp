@@ -33,6 +33,15 @@ TEST(Sequence, AStreamWhoseBeginningIsGoneHasNoGapThere) {
   EXPECT_EQ(tracker.missing(), 0u);
 }
 
+TEST(Sequence, AFirstMessageThatComesSecondIsFresh) {
+  SequenceTracker tracker;
+  EXPECT_TRUE(tracker.observe(2));
+  EXPECT_EQ(tracker.missing(), 0u);
+  EXPECT_TRUE(tracker.observe(1));
+  EXPECT_FALSE(tracker.observe(1));
+  EXPECT_EQ(tracker.missing(), 0u);
+}
+
 TEST(Sequence, WhatItRemembersIsBounded) {
   SequenceTracker tracker;
   for (uint64_t i = 1; i <= 1000; ++i) tracker.observe(2 * i);
