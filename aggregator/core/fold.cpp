@@ -167,7 +167,7 @@ std::vector<CommandOrder> Fold::pending_commands() const {
   std::vector<CommandOrder> orders;
   const State& s = *state_;
   for (const auto& deploy : s.deploys) {
-    if (!deploy->open() || !deploy->acting()) continue;
+    if (!deploy->open()) continue;
     const Service& service = s.services.at(deploy->service);
     for (const auto& canary : deploy->canaries) {
       if (canary.in_flight()) orders.push_back(s.order_for(service, *deploy, canary));

@@ -102,7 +102,9 @@ void Fold::State::guard_time(Service& service) {
 void Fold::State::guard_limits(Service& service, Deploy& deploy, int64_t second) {
   const Policy& policy = policies.of(service.name);
   uint64_t others = 0, others_failed = 0;
-  for (const auto& s : deploy.baseline_recent) others += s.requests, others_failed += s.errors;
+  for (const auto& s : deploy.baseline_recent) {
+    if (s.second > second - kSloWindowSeconds) others += s.requests, others_failed += s.errors;
+  }
   // Hosts without the deploy are over the limit too: not this release's fault.
   const bool everywhere = others > 0 && static_cast<double>(others_failed) >
                                             policy.slo_errors * static_cast<double>(others);

@@ -323,6 +323,10 @@ void Fold::State::take_act(const Control& control) {
   Reason reason{.kind = ReasonKind::act, .metric = {}, .text = control.reason};
   switch (control.act) {
     case Act::rollback:
+      if (!control.host.empty()) {
+        put_back_one(service, *deploy, control.host);
+        break;
+      }
       reason.text = fmt::format("asked for by {}{}{}", control.actor,
                                 control.reason.empty() ? "" : ": ", control.reason);
       decide_rollback(service, *deploy, std::move(reason), control.actor);

@@ -172,6 +172,21 @@ std::string Fold::State::target_for(const Service& service, const Deploy& deploy
   return most == running.end() ? std::string() : most->first;
 }
 
+/// A person wants one host off the version: commanded at once, and no verdict about the deploy.
+void Fold::State::put_back_one(Service& service, Deploy& deploy, const std::string& host) {
+  const auto known = service.by_host.find(host);
+  Canary* canary = known == service.by_host.end() ? nullptr : deploy.find(known->second);
+  if (canary == nullptr || canary->left || !deploy.open() || canary->in_flight()) return;
+  canary->target = target_for(service, deploy, *canary);
+  if (canary->target.empty()) {
+    deploy.note(now_us, "note", host, "no settled version to go back to");
+    return;
+  }
+  canary->commanded_us = now_us;
+  command(service, deploy, *canary);
+  deploy.note(now_us, "commanded", host, fmt::format("back from {} to {}", deploy.version, canary->target));
+}
+
 /// Commands what the limits allow now; called again at every tick until all is done.
 void Fold::State::plan_commands(Service& service, Deploy& deploy) {
   const Policy& policy = policies.of(service.name);

@@ -134,6 +134,7 @@ struct Fold::State {
   void decide_rollback(Service& service, Deploy& deploy, Reason reason, const std::string& actor);
   void begin_rollback(Service& service, Deploy& deploy);
   void freeze(Service& service, Deploy& deploy, const std::string& why);
+  void put_back_one(Service& service, Deploy& deploy, const std::string& host);
   void plan_commands(Service& service, Deploy& deploy);
   std::string target_for(const Service& service, const Deploy& deploy, const Canary& canary) const;
   void command(Service& service, Deploy& deploy, Canary& canary);
