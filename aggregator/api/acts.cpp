@@ -52,6 +52,8 @@ std::optional<ActRefusal> refusal_of(Act act, const core::DeployView& deploy) {
       return ActRefusal{"conflict", what + " already"};
     return std::nullopt;
   }
+  // What ended without a verdict may be passed by hand.
+  if (act == Act::pass && deploy.verdict == "inconclusive") return std::nullopt;
   if (ended) return ActRefusal{"deploy_ended", what + "; see `serinctl deploys` for what is open"};
   if (act == Act::pass && !deploy.verdict.empty()) {
     return ActRefusal{"conflict", fmt::format("{}, its verdict is {}", what, deploy.verdict)};
