@@ -10,6 +10,7 @@
 #include "agent/rollback/link.h"
 #include "agent/rollback/program.h"
 #include "agent/rollback/restart.h"
+#include "agent/rollback/trust.h"
 
 namespace serin::helper {
 namespace {
@@ -150,11 +151,14 @@ Result<void> Attempt::run_command() {
     if (took) return {};
     return fail("the run was interrupted while the command was at work; it is not repeated");
   }
+  const auto program = owned_program(entry_.argv.front());
+  if (!program) return std::unexpected(program.error());
   if (!progress_.will_run) {
     if (auto done = c.journal.append("will_run", entry_.argv.front()); !done) return done;
   }
   auto ran =
-      run_program({.argv = entry_.argv,
+      run_program({.program = *program,
+                   .argv = entry_.argv,
                    .environment = environment_of(c.command),
                    .deadline_boot_us = deadline_boot_us_,
                    .before_start = [this](const Process& child) { return note_child(child); }},

@@ -164,7 +164,7 @@ Judged<void> check_entry(const ServiceFile::Rollback& entry, const ServiceFile& 
     if (auto possible = check_switch(entry, service, command); !possible) return possible;
   } else if (entry.action == "command") {
     if (entry.argv.empty()) return refuse(Refusal::action, "the action has no command");
-    if (auto owned = check_owned_program(entry.argv.front()); !owned) {
+    if (auto owned = owned_program(entry.argv.front()); !owned) {
       return refuse(Refusal::action, owned.error().message);
     }
   } else {

@@ -33,9 +33,11 @@ Result<Pipe> make_pipe() {
 }
 
 struct Arguments {
+  const char* program;
   std::vector<char*> argv, environment;
   std::string path{kPath};
-  explicit Arguments(const ProgramRun& run) {
+  explicit Arguments(const ProgramRun& run)
+      : program(run.program.empty() ? run.argv.front().c_str() : run.program.c_str()) {
     for (const auto& text : run.argv) argv.push_back(const_cast<char*>(text.c_str()));
     environment.push_back(path.data());
     for (const auto& text : run.environment) {
@@ -78,7 +80,7 @@ void close_all_but(std::array<int, 3> kept) {
   if (nothing >= 0) ::dup2(nothing, STDIN_FILENO);
   ::dup2(output >= 0 ? output : STDERR_FILENO, STDOUT_FILENO);
   if (::chdir("/") == 0)
-    ::execve(arguments.argv[0], arguments.argv.data(), arguments.environment.data());
+    ::execve(arguments.program, arguments.argv.data(), arguments.environment.data());
   const int error = errno;
   static_cast<void>(!::write(fault, &error, sizeof(error)));
   ::_exit(127);

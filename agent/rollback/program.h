@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -11,7 +12,8 @@
 namespace serin::helper {
 
 struct ProgramRun {
-  std::vector<std::string> argv;  ///< an absolute program and its arguments; there is no shell
+  std::filesystem::path program{};  ///< what is executed; empty: argv's first, as it is
+  std::vector<std::string> argv;    ///< an absolute program and its arguments; there is no shell
   std::vector<std::string> environment;  ///< "NAME=value"; PATH is added
   int64_t deadline_boot_us = 0;          ///< then it and its process group are killed
   /// Called with the program's process before it may begin: an error keeps it from beginning at

@@ -103,7 +103,8 @@ Result<void> check_restart(const ServiceFile::Rollback& entry, const Settings& s
   }
   if (const auto* command = std::get_if<ServiceFile::RestartCommand>(&entry.restart)) {
     if (command->argv.empty()) return fail("the restart command is empty");
-    return check_owned_program(command->argv.front());
+    const auto owned = owned_program(command->argv.front());
+    if (!owned) return std::unexpected(owned.error());
   }
   if (const auto* signal = std::get_if<ServiceFile::RestartSignal>(&entry.restart)) {
     const auto number = signal_number(signal->signal);
@@ -117,7 +118,11 @@ Result<void> restart(const RestartRun& run, const Settings& settings, const Cloc
     return restart_unit(unit->unit, run, settings, clock);
   }
   if (const auto* command = std::get_if<ServiceFile::RestartCommand>(&run.entry.restart)) {
-    return run_program({.argv = command->argv,
+    const auto program =
+        owned_program(command->argv.front());  // an hour after the preflight, maybe
+    if (!program) return std::unexpected(program.error());
+    return run_program({.program = *program,
+                        .argv = command->argv,
                         .environment = environment_of(run.command),
                         .deadline_boot_us = run.deadline_boot_us,
                         .before_start = run.before_start},

@@ -5,25 +5,28 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
+#include <vector>
 
 #include "common/file.h"
 
 namespace serin::helper {
 namespace {
 
-Result<void> check_facts(const std::filesystem::path& path, mode_t kind,
+constexpr int kMostLinks = 40;  // as the kernel
+
+Result<void> check_owner(const std::filesystem::path& path, const struct stat& facts) {
+  if (facts.st_uid == 0 || facts.st_uid == ::geteuid()) return {};
+  return fail(
+      fmt::format("{} belongs to uid {}, not to root: chown root it", path.native(), facts.st_uid));
+}
+
+Result<void> check_facts(const std::filesystem::path& path, const struct stat& facts, mode_t kind,
                          std::string_view expected) {
-  struct stat facts{};
-  if (::stat(path.c_str(), &facts) != 0) {
-    return fail(fmt::format("{}: {}", path.native(), errno_text(errno)));
-  }
   if ((facts.st_mode & S_IFMT) != kind) {
     return fail(fmt::format("{} is not a {}", path.native(), expected));
   }
-  if (facts.st_uid != 0 && facts.st_uid != ::geteuid()) {
-    return fail(fmt::format("{} belongs to uid {}, not to root: chown root it", path.native(),
-                            facts.st_uid));
-  }
+  if (auto owned = check_owner(path, facts); !owned) return owned;
   if ((facts.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
     return fail(fmt::format("{} is writable by {} (mode {:04o}): chmod go-w it", path.native(),
                             (facts.st_mode & S_IWOTH) != 0 ? "others" : "its group",
@@ -32,14 +35,35 @@ Result<void> check_facts(const std::filesystem::path& path, mode_t kind,
   return {};
 }
 
+Result<void> check_path(const std::filesystem::path& path, mode_t kind, std::string_view expected) {
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0) {
+    return fail(fmt::format("{}: {}", path.native(), errno_text(errno)));
+  }
+  return check_facts(path, facts, kind, expected);
+}
+
+/// A folder on the way to a program.
+Result<void> check_way(const std::filesystem::path& folder, const struct stat& facts) {
+  const bool like_tmp =
+      S_ISDIR(facts.st_mode) && facts.st_uid == 0 && (facts.st_mode & S_ISVTX) != 0;
+  return like_tmp ? Result<void>{} : check_facts(folder, facts, S_IFDIR, "folder");
+}
+
+/// The components of a path, the next one last.
+void push_components(std::vector<std::filesystem::path>& todo, const std::filesystem::path& path) {
+  const std::vector<std::filesystem::path> parts(path.begin(), path.end());
+  todo.insert(todo.end(), parts.rbegin(), parts.rend());
+}
+
 }  // namespace
 
 Result<void> check_owned_file(const std::filesystem::path& file) {
-  return check_facts(file, S_IFREG, "regular file");
+  return check_path(file, S_IFREG, "regular file");
 }
 
 Result<void> check_owned_folder(const std::filesystem::path& folder) {
-  return check_facts(folder, S_IFDIR, "folder");
+  return check_path(folder, S_IFDIR, "folder");
 }
 
 Result<void> check_owned_contents(const std::filesystem::path& folder) {
@@ -53,12 +77,42 @@ Result<void> check_owned_contents(const std::filesystem::path& folder) {
   return {};
 }
 
-Result<void> check_owned_program(const std::filesystem::path& program) {
-  if (auto owned = check_owned_file(program); !owned) return owned;
-  if (::access(program.c_str(), X_OK) != 0) {
-    return fail(fmt::format("{} cannot be executed: {}", program.native(), errno_text(errno)));
+Result<std::filesystem::path> owned_program(const std::filesystem::path& program) {
+  if (!program.is_absolute()) return fail(program.native() + " is not an absolute path");
+  std::vector<std::filesystem::path> todo;
+  push_components(todo, program);
+  std::filesystem::path here = "/";
+  int links = 0;
+  // Folder by folder as the kernel does it, but each is looked at before what lies in it counts.
+  while (!todo.empty()) {
+    const auto part = std::exchange(todo.back(), {});
+    todo.pop_back();
+    if (part.empty() || part == ".") continue;
+    const auto next = part.is_absolute() ? part : part == ".." ? here.parent_path() : here / part;
+    struct stat facts {};
+    if (::lstat(next.c_str(), &facts) != 0) {
+      return fail(fmt::format("{}: {}", next.native(), errno_text(errno)));
+    }
+    if (S_ISLNK(facts.st_mode)) {
+      if (auto owned = check_owner(next, facts); !owned) return std::unexpected(owned.error());
+      std::error_code error;
+      const auto text = std::filesystem::read_symlink(next, error);
+      if (error) return fail(fmt::format("{}: {}", next.native(), error.message()));
+      if (++links > kMostLinks) return fail(program.native() + ": too many symlinks");
+      push_components(todo, text);
+      continue;
+    }
+    auto owned = S_ISDIR(facts.st_mode) || !todo.empty()
+                     ? check_way(next, facts)
+                     : check_facts(next, facts, S_IFREG, "regular file");
+    if (!owned) return std::unexpected(owned.error());
+    here = next;
   }
-  return {};
+  if (auto file = check_owned_file(here); !file) return std::unexpected(file.error());
+  if (::access(here.c_str(), X_OK) != 0) {
+    return fail(fmt::format("{} cannot be executed: {}", here.native(), errno_text(errno)));
+  }
+  return here;
 }
 
 }  // namespace serin::helper

@@ -299,6 +299,36 @@ TEST(Action, AHoldPutDownAfterTheSwitchDoesNotLeaveTheHostHalfWay) {
   EXPECT_EQ(host.running(), "v1");
 }
 
+TEST(Action, ARestartCommandSwappedAfterThePreflightIsNotRun) {
+  TestHost host;
+  host.start("v2");
+  ASSERT_EQ(host.execute(host.command()).answer, HelperAnswer::accepted);
+  ChangingAt observer("after switched", [&] {
+    std::filesystem::permissions(host.restart_script(), std::filesystem::perms::others_write,
+                                 std::filesystem::perm_options::add);
+  });
+  ASSERT_TRUE(run_action("api", host.settings, host.clock, observer));
+  EXPECT_EQ(host.status().answer, HelperAnswer::failed);
+  EXPECT_NE(host.status().text.find("writable by others"), std::string::npos) << host.status().text;
+  EXPECT_EQ(read_text(host.root() / "restarts"), "");
+}
+
+TEST(Action, ACommandSwappedAfterThePreflightIsNotRun) {
+  TestHost host;
+  host.start("v2");
+  host.describe(by_command(host));
+  ASSERT_EQ(host.execute(host.command()).answer, HelperAnswer::accepted);
+  ChangingAt observer("after preflight", [&] {
+    std::filesystem::permissions(host.root() / "back.sh", std::filesystem::perms::group_write,
+                                 std::filesystem::perm_options::add);
+  });
+  ASSERT_TRUE(run_action("api", host.settings, host.clock, observer));
+  EXPECT_EQ(host.status().answer, HelperAnswer::failed);
+  EXPECT_NE(host.status().text.find("writable by its group"), std::string::npos)
+      << host.status().text;
+  EXPECT_EQ(read_text(host.root() / "runs"), "");
+}
+
 TEST(Action, ACrashLoopIsPutBackThoughNothingRuns) {
   TestHost host;
   host.start("v2");
