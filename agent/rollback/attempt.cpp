@@ -127,7 +127,9 @@ Result<void> Attempt::switch_release() {
   }
   const auto temporary = temporary_link_name();
   if (auto done = context_.journal.append("will_switch", temporary); !done) return done;
-  auto switched = switch_link(link, *releases, context_.command.target, temporary);
+  auto switched = switch_link(
+      link, *releases,
+      {.condemned = context_.command.condemned, .target = context_.command.target}, temporary);
   context_.observer.reached("link switched");
   return switched;
 }

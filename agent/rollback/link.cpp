@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <optional>
 
 #include "common/ids.h"
 
@@ -29,6 +30,13 @@ struct OpenLink {
   std::filesystem::path text;
 };
 
+std::optional<std::string> text_of(int folder, const std::string& name) {
+  std::array<char, PATH_MAX> text;
+  const ssize_t size = ::readlinkat(folder, name.c_str(), text.data(), text.size());
+  if (size < 0) return std::nullopt;
+  return std::string(text.data(), static_cast<size_t>(size));
+}
+
 Result<OpenLink> open_link(const std::filesystem::path& link) {
   OpenLink opened;
   opened.name = link.filename().native();
@@ -42,11 +50,9 @@ Result<OpenLink> open_link(const std::filesystem::path& link) {
   }
   if (!S_ISLNK(opened.facts.st_mode))
     return fail(fmt::format("{} is not a symlink", link.native()));
-  std::array<char, PATH_MAX> text;
-  const ssize_t size =
-      ::readlinkat(opened.folder.get(), opened.name.c_str(), text.data(), text.size());
-  if (size < 0) return fail(fmt::format("{}: {}", link.native(), errno_text(errno)));
-  opened.text = std::string(text.data(), static_cast<size_t>(size));
+  const auto text = text_of(opened.folder.get(), opened.name);
+  if (!text) return fail(fmt::format("{}: {}", link.native(), errno_text(errno)));
+  opened.text = *text;
   return opened;
 }
 
@@ -90,11 +96,17 @@ std::string temporary_link_name() {
 }
 
 Result<void> switch_link(const std::filesystem::path& link, const Releases& releases,
-                         const std::string& target, const std::string& temporary) {
+                         const ReleaseSwitch& change, const std::string& temporary) {
   const auto opened = open_link(link);
   if (!opened) return std::unexpected(opened.error());
   const auto value = split(*opened, releases);
   if (!value) return std::unexpected(value.error());
+  const auto& target = change.target;
+  const auto somebody = [&] {
+    return fail(fmt::format("{} does not point to {} any more: somebody else changed it",
+                            link.native(), change.condemned));
+  };
+  if (value->release != change.condemned) return somebody();
   const auto there =
       value->rest.empty() ? releases.release(target) : releases.entry(target, value->rest);
   if (!there) return std::unexpected(there.error());
@@ -111,14 +123,36 @@ Result<void> switch_link(const std::filesystem::path& link, const Releases& rele
     return failed("make a link beside");
   const auto& facts = opened->facts;
   const bool ours = facts.st_uid == ::geteuid() && facts.st_gid == ::getegid();
-  if (!ours &&
-      ::fchownat(folder, temporary.c_str(), facts.st_uid, facts.st_gid, AT_SYMLINK_NOFOLLOW) != 0) {
-    return failed("keep the owner of");
+  if (!ours) {
+    if (auto given = give_link(folder, temporary, facts.st_uid, facts.st_gid); !given) {
+      ::unlinkat(folder, temporary.c_str(), 0);
+      return given;
+    }
+  }
+  // A deploy may have gone on while we prepared: its release must not be taken back.
+  if (text_of(folder, opened->name) != opened->text.native()) {
+    ::unlinkat(folder, temporary.c_str(), 0);
+    return somebody();
   }
   if (::renameat(folder, temporary.c_str(), folder, opened->name.c_str()) != 0) {
     return failed("replace");
   }
   if (::fsync(folder) != 0) return failed("fsync the folder of");
+  return {};
+}
+
+Result<void> give_link(int folder, const std::string& name, uid_t uid, gid_t gid) {
+  const UniqueFd link(::openat(folder, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat facts{};
+  if (!link || ::fstat(link.get(), &facts) != 0) {
+    return fail(fmt::format("the new link {}: {}", name, errno_text(errno)));
+  }
+  if (!S_ISLNK(facts.st_mode) || facts.st_uid != ::geteuid() || facts.st_nlink != 1) {
+    return fail(fmt::format("the new link {} was replaced by somebody else", name));
+  }
+  if (::fchownat(link.get(), "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
+    return fail(fmt::format("cannot keep the owner of the link in {}: {}", name, errno_text(errno)));
+  }
   return {};
 }
 

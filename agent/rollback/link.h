@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -23,11 +25,19 @@ Result<LinkValue> read_link(const std::filesystem::path& link, const Releases& r
 /// A name for the link that is made before the old one is replaced: `.serin-<random>`.
 std::string temporary_link_name();
 
-/// Makes the link point to another release, in the same form and with the same owner, in one step
-/// that survives a power cut. `temporary` is left behind by a crash in the middle; remove_temporary
-/// takes it away.
+struct ReleaseSwitch {
+  std::string condemned, target;
+};
+
+/// Makes the link point from one release to another, in the same form and with the same owner, in
+/// one step that survives a power cut; not when it points elsewhere by then. `temporary` is left
+/// behind by a crash in the middle; remove_temporary takes it away.
 Result<void> switch_link(const std::filesystem::path& link, const Releases& releases,
-                         const std::string& target, const std::string& temporary);
+                         const ReleaseSwitch& change, const std::string& temporary);
 void remove_temporary(const std::filesystem::path& link, const std::string& temporary);
+
+/// Gives away the symlink that we just made in an open folder, and only that: whoever may write
+/// there may have put something else under its name, which stays with its owner.
+Result<void> give_link(int folder, const std::string& name, uid_t uid, gid_t gid);
 
 }  // namespace serin::helper

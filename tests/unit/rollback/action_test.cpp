@@ -329,6 +329,21 @@ TEST(Action, ACommandSwappedAfterThePreflightIsNotRun) {
   EXPECT_EQ(read_text(host.root() / "runs"), "");
 }
 
+TEST(Action, ADeployThatMovesTheLinkRightBeforeTheSwitchIsNotTakenBack) {
+  TestHost host;
+  host.start("v2");
+  host.add_release("v3");
+  host.describe(host.by_symlink() + "\n" + by_command(host));
+  ASSERT_EQ(host.execute(host.command()).answer, HelperAnswer::accepted);
+  ChangingAt observer("after will_switch", [&] { host.select("v3"); });
+  ASSERT_TRUE(run_action("api", host.settings, host.clock, observer));
+  EXPECT_EQ(host.status().answer, HelperAnswer::failed);
+  EXPECT_NE(host.status().text.find("somebody else changed it"), std::string::npos)
+      << host.status().text;
+  EXPECT_EQ(host.selected(), "v3");
+  EXPECT_EQ(read_text(host.root() / "runs"), "") << "nor may the second action do it";
+}
+
 TEST(Action, ACrashLoopIsPutBackThoughNothingRuns) {
   TestHost host;
   host.start("v2");

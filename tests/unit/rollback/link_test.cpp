@@ -29,7 +29,8 @@ class LinkTest : public testing::Test {
   }
   [[nodiscard]] fs::path link() const { return root / "current"; }
   Result<void> switch_to(const std::string& target) {
-    return switch_link(link(), *releases, target, temporary_link_name());
+    return switch_link(link(), *releases, {.condemned = "v2", .target = target},
+                       temporary_link_name());
   }
 
   TemporaryFolder folder;
@@ -93,10 +94,42 @@ TEST_F(LinkTest, KeepsTheOwnerOfTheOldLink) {
   point("releases/v2");
   ASSERT_EQ(::lchown(link().c_str(), 65534, 65533), 0);
   ASSERT_TRUE(switch_to("v1").has_value());
-  struct stat facts{};
+  struct stat facts {};
   ASSERT_EQ(::lstat(link().c_str(), &facts), 0);
   EXPECT_EQ(facts.st_uid, 65534U);
   EXPECT_EQ(facts.st_gid, 65533U);
+}
+
+TEST_F(LinkTest, ALinkThatPointsToAThirdReleaseIsNotTakenBack) {
+  point("releases/v 3");
+  const auto switched = switch_to("v1");
+  ASSERT_FALSE(switched);
+  EXPECT_NE(switched.error().message.find("somebody else changed it"), std::string::npos);
+  EXPECT_EQ(fs::read_symlink(link()), "releases/v 3");
+}
+
+TEST_F(LinkTest, WhatWasSwappedInForTheNewLinkIsNotGivenAway) {
+  const UniqueFd here(::open(root.c_str(), O_RDONLY | O_DIRECTORY));
+  folder.write("file", "root's");
+  fs::create_symlink("x", root / "twice");
+  ASSERT_EQ(::linkat(here.get(), "twice", here.get(), "again", 0), 0);
+  std::vector<std::string> swapped{"file", "twice", "releases"};
+  if (::geteuid() == 0) {
+    fs::create_symlink("x", root / "theirs");
+    ASSERT_EQ(::lchown((root / "theirs").c_str(), 65533, 65533), 0);
+    swapped.emplace_back("theirs");
+  }
+  for (const auto& name : swapped) {
+    struct stat before {};
+    struct stat after {};
+    ASSERT_EQ(::lstat((root / name).c_str(), &before), 0);
+    const auto given = give_link(here.get(), name, ::geteuid() + 1, ::getegid());
+    ASSERT_FALSE(given) << name;
+    EXPECT_NE(given.error().message.find("replaced by somebody else"), std::string::npos) << name;
+    ASSERT_EQ(::lstat((root / name).c_str(), &after), 0);
+    EXPECT_EQ(after.st_uid, before.st_uid) << name;
+  }
+  EXPECT_FALSE(give_link(here.get(), "absent", 1, 1));
 }
 
 TEST_F(LinkTest, TakesAwayOnlyItsOwnTemporaryLinks) {
