@@ -157,7 +157,13 @@ Result<void> JournalFolder::create(const std::string& service, const std::string
   if (::rename(temporary.c_str(), file.c_str()) != 0)
     return abandon(failed("put in place", file).error());
   observer.reached("journal in place");
-  return sync_folder(state_ / "pending");
+  auto synced = sync_folder(state_ / "pending");
+  // Whoever hears of the error believes that nothing will be done: nothing may stand there then.
+  if (!synced && ::unlink(file.c_str()) != 0 && errno != ENOENT) {
+    log::error("{}: {}; it stands nevertheless", file.native(), synced.error().message);
+    return {};
+  }
+  return synced;
 }
 
 Result<void> JournalFolder::retire(const Record& record) const {

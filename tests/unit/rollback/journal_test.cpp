@@ -102,6 +102,31 @@ TEST_F(JournalTest, ALineThatCouldNotBeWrittenLeavesNothingBehind) {
   EXPECT_TRUE((*record)->failed());
 }
 
+/// From the moment at which the journal is in place no file can be opened any more, so that its
+/// folder cannot be synced.
+class NoMoreFiles final : public StepObserver {
+ public:
+  NoMoreFiles() { ::getrlimit(RLIMIT_NOFILE, &before_); }
+  ~NoMoreFiles() override { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  void reached(std::string_view moment) override {
+    const rlimit none{.rlim_cur = 0, .rlim_max = before_.rlim_max};
+    if (moment == "journal in place") ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(JournalTest, ACommandWhoseFolderCouldNotBeSyncedIsNotLeftPending) {
+  {
+    NoMoreFiles fault;
+    EXPECT_FALSE(journals.create("api", kId, {1, 2, 3}, 1000, fault));
+  }
+  EXPECT_FALSE(fs::exists(journals.pending_path("api")));
+  EXPECT_TRUE(journals.pending_services().empty());
+  create();
+}
+
 TEST_F(JournalTest, OnlyOneActionHoldsIt) {
   create();
   EXPECT_FALSE(journals.held("api"));
