@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <optional>
 
 #include "agent/rollback/inspect.h"
 #include "agent/rollback/program.h"
@@ -17,7 +18,9 @@ namespace serin::helper {
 namespace {
 
 constexpr size_t kMostPidFileBytes = 64;
-constexpr int64_t kAskManagerUs = 5 * kSecondUs;  // systemctl show answers in ~10 ms
+constexpr mode_t kOthersWrite = S_IWGRP | S_IWOTH;
+// systemctl show answers in ~10 ms; whoever asks the helper waits about 2 s.
+constexpr int64_t kAskManagerUs = 1'500'000;
 
 template <typename Number>
 std::optional<Number> number_from(std::string_view text) {
@@ -33,25 +36,55 @@ Located located(const Settings& settings, const Process& process) {
   return {process, generation_of(settings.proc, process)};
 }
 
-Result<std::vector<Located>> by_pid_file(const std::filesystem::path& path,
-                                         const Settings& settings) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd && errno == ENOENT) return std::vector<Located>{};
-  struct stat facts{};
-  if (!fd || ::fstat(fd.get(), &facts) != 0) {
+struct PidFile {
+  std::string text;
+  uid_t owner = 0;
+  bool roots = false;  ///< nobody but root can have written it, nor put it there
+};
+
+/// Nullopt when there is none.
+Result<std::optional<PidFile>> read_pid_file(const std::filesystem::path& path) {
+  const UniqueFd folder(::open(path.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder && errno == ENOENT) return std::nullopt;
+  const UniqueFd fd(folder ? ::openat(folder.get(), path.filename().c_str(),
+                                      O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
+                           : -1);
+  if (!fd && errno == ENOENT) return std::nullopt;
+  if (!fd && errno == ELOOP) {
+    return fail(fmt::format("pid file {} is a symlink: name the file itself", path.native()));
+  }
+  struct stat facts {};
+  struct stat around {};
+  if (!fd || ::fstat(fd.get(), &facts) != 0 || ::fstat(folder.get(), &around) != 0) {
     return fail(fmt::format("pid file {}: {}", path.native(), errno_text(errno)));
   }
   if (!S_ISREG(facts.st_mode)) return fail(fmt::format("pid file {} is no file", path.native()));
-  const auto text = read_all(fd.get(), kMostPidFileBytes, path.native());
-  const auto pid = text ? number_from<pid_t>(*text) : std::nullopt;
+  if ((facts.st_mode & kOthersWrite) != 0) {
+    return fail(fmt::format("pid file {} is writable by {} (mode {:04o}): chmod go-w it",
+                            path.native(), (facts.st_mode & S_IWOTH) != 0 ? "others" : "its group",
+                            facts.st_mode & 07777));
+  }
+  auto text = read_all(fd.get(), kMostPidFileBytes, path.native());
+  if (!text) return std::unexpected(text.error());
+  const bool roots =
+      facts.st_uid == 0 && around.st_uid == 0 && (around.st_mode & kOthersWrite) == 0;
+  return PidFile{std::move(*text), facts.st_uid, roots};
+}
+
+Result<std::vector<Located>> by_pid_file(const std::filesystem::path& path,
+                                         const Settings& settings) {
+  const auto file = read_pid_file(path);
+  if (!file) return std::unexpected(file.error());
+  if (!*file) return std::vector<Located>{};
+  const auto pid = number_from<pid_t>((*file)->text);
   if (!pid || *pid <= 1) return fail(fmt::format("pid file {} holds no pid", path.native()));
   const auto process = read_process(settings.proc, *pid);
   if (!process) return std::vector<Located>{};
-  const bool anyones = (facts.st_mode & S_IWOTH) != 0;
-  if (anyones || (facts.st_uid != 0 && facts.st_uid != process->uid)) {
+  if (!(*file)->roots && (*file)->owner != process->uid) {
     return fail(fmt::format("pid file {} is {}: it may not name process {} of uid {}",
                             path.native(),
-                            anyones ? "writable by others" : fmt::format("uid {}'s", facts.st_uid),
+                            (*file)->owner == 0 ? "in a folder that is not only root's"
+                                                : fmt::format("uid {}'s", (*file)->owner),
                             process->pid, process->uid));
   }
   return std::vector{located(settings, *process)};
@@ -112,22 +145,42 @@ std::string property(std::string_view printed, std::string_view name) {
   return {};
 }
 
+/// What systemctl show prints: one block a unit, in the order of the question, an empty line
+/// between two. `Id` keeps a block from being empty.
+std::vector<std::string_view> blocks_of(std::string_view printed) {
+  std::vector<std::string_view> blocks;
+  while (!printed.empty()) {
+    const size_t end = std::min(printed.find("\n\n"), printed.size());
+    const auto block = printed.substr(0, end);
+    if (block.find_first_not_of('\n') != std::string_view::npos) blocks.push_back(block);
+    printed.remove_prefix(std::min(end + 2, printed.size()));
+  }
+  return blocks;
+}
+
+/// One question for all units: one after the other, a slow manager would cost a deadline each.
 Result<std::vector<Located>> by_units(const std::vector<std::string>& units,
                                       const Settings& settings, const Clock& clock) {
+  ProgramRun question{
+      .argv = {settings.systemctl.native(), "show", "--property=Id,MainPID,InvocationID", "--"},
+      .environment = {},
+      .deadline_boot_us = clock.boot_us() + kAskManagerUs,
+      .before_start = {}};
+  question.argv.insert(question.argv.end(), units.begin(), units.end());
+  const auto shown = ask_program(question, clock);
+  if (!shown) return std::unexpected(shown.error());
+  const auto blocks = blocks_of(*shown);
+  if (blocks.size() != units.size()) {
+    return fail(fmt::format("{} show told of {} units where {} were asked for",
+                            settings.systemctl.native(), blocks.size(), units.size()));
+  }
   std::vector<Located> found;
-  for (const std::string& unit : units) {
-    const auto shown = ask_program({.argv = {settings.systemctl.native(), "show",
-                                             "--property=MainPID,InvocationID", "--", unit},
-                                    .environment = {},
-                                    .deadline_boot_us = clock.boot_us() + kAskManagerUs,
-                                    .before_start = {}},
-                                   clock);
-    if (!shown) return std::unexpected(shown.error());
-    const auto pid = number_from<pid_t>(property(*shown, "MainPID"));
+  for (size_t i = 0; i < units.size(); ++i) {
+    const auto pid = number_from<pid_t>(property(blocks[i], "MainPID"));
     if (!pid || *pid <= 1) continue;
     const auto process = read_process(settings.proc, *pid);
     if (!process) continue;
-    found.push_back({*process, unit + ":" + property(*shown, "InvocationID")});
+    found.push_back({*process, units[i] + ":" + property(blocks[i], "InvocationID")});
   }
   return found;
 }

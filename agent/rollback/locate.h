@@ -15,8 +15,8 @@ struct Located {
 };
 
 /// The main processes of a service: none when it does not run, several with several units. By pid
-/// file: a file that root does not own may only name a process of its owner, so that no service can
-/// point root at another's process.
+/// file: only a file of root's in a folder of root's may name a process of another than its owner,
+/// so that no service can point root at another's process.
 Result<std::vector<Located>> locate(const ServiceFile& service, const Settings& settings,
                                     const Clock& clock);
 

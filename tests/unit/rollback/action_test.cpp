@@ -435,7 +435,8 @@ echo "$*" >> $root/calls
 case "$*" in
   *"LoadState -- api.service") echo LoadState=loaded ;;
   *"LoadState -- "*) echo LoadState=not-found ;;
-  "show --property=MainPID,InvocationID -- api.service")
+  "show --property=Id,MainPID,InvocationID -- api.service")
+    echo Id=api.service
     echo MainPID=$(cat $root/pid); echo InvocationID=$(sha1sum $root/starts | cut -c1-32) ;;
   "reset-failed -- api.service") exit 1 ;;
   "restart -- api.service") exec $root/restart.sh ;;

@@ -152,6 +152,78 @@ TEST_F(InspectTest, APidFileOfAUserNamesOnlyItsOwnProcesses) {
   EXPECT_NE(fault().find("writable by others"), std::string::npos) << fault();
 }
 
+TEST_F(InspectTest, APidFileThatItsGroupMayWriteIsRefused) {
+  host.start("v2");
+  ::chmod((host.root() / "pid").c_str(), 0664);
+  EXPECT_NE(fault().find("writable by its group"), std::string::npos) << fault();
+}
+
+TEST_F(InspectTest, APidFileThatIsASymlinkIsNotFollowed) {
+  host.start("v2");
+  fs::rename(host.root() / "pid", host.root() / "real");
+  fs::create_symlink("real", host.root() / "pid");
+  EXPECT_NE(fault().find("is a symlink"), std::string::npos) << fault();
+  fs::remove(host.root() / "pid");
+  fs::rename(host.root() / "real", host.root() / "pid");
+}
+
+TEST_F(InspectTest, ARootsPidFileInAUsersFolderDoesNotNameAnothersProcess) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs a second user";
+  host.select("v2");
+  const Child users("/bin/sleep", host.root() / "releases/v2", 65534);
+  name_in_pid_file(users);
+  EXPECT_EQ(look().running->version, "v2") << "all of it is root's";
+  ASSERT_EQ(::chown(host.root().c_str(), 65533, 65533), 0);
+  EXPECT_NE(fault().find("may not name process"), std::string::npos) << fault();
+  ASSERT_EQ(::chown(host.root().c_str(), 0, 0), 0);
+  ::chmod(host.root().c_str(), 01777);
+  EXPECT_NE(fault().find("may not name process"), std::string::npos) << fault();
+}
+
+/// Stands for systemctl, and notes each question.
+void answer_as_systemctl(TestHost& host, std::string_view script) {
+  host.settings.systemctl = host.root() / "systemctl";
+  write_text(host.settings.systemctl,
+             fmt::format("#!/bin/sh\necho \"$*\" >> {}/calls\n{}", host.root().native(), script),
+             0755);
+  write_text(host.settings.services / "api.toml",
+             fmt::format("unit = [\"a.service\", \"b.service\", \"c.service\"]\n"
+                         "version = {{ symlink = \"{}/current\" }}\n",
+                         host.root().native()));
+}
+
+TEST_F(InspectTest, SeveralUnitsAreOneQuestionAndEachKeepsItsAnswer) {
+  host.select("v2");
+  const Child first("/bin/sleep", host.root() / "releases/v2");
+  const Child third("/bin/sleep", host.root() / "releases/v2");
+  answer_as_systemctl(host, fmt::format("printf 'MainPID={}\\nId=a.service\\nInvocationID=aa\\n\\n"
+                                        "MainPID=0\\nId=b.service\\nInvocationID=\\n\\n"
+                                        "MainPID={}\\nId=c.service\\nInvocationID=cc\\n'\n",
+                                        first.pid(), third.pid()));
+  const auto service = load_service_file(host.settings.services / "api.toml");
+  ASSERT_TRUE(service) << service.error().message;
+  const auto found = locate(*service, host.settings, host.clock);
+  ASSERT_TRUE(found) << found.error().message;
+  ASSERT_EQ(found->size(), 2U);
+  EXPECT_EQ((*found)[0].generation, "a.service:aa");
+  EXPECT_EQ((*found)[1].generation, "c.service:cc");
+  EXPECT_EQ((*found)[1].process.pid, third.pid());
+  EXPECT_EQ(read_text(host.root() / "calls"),
+            "show --property=Id,MainPID,InvocationID -- a.service b.service c.service\n");
+}
+
+TEST_F(InspectTest, AnAnswerThatLeavesOutAUnitIsAFault) {
+  answer_as_systemctl(host, "printf 'MainPID=0\\nId=a.service\\nInvocationID=\\n'\n");
+  EXPECT_NE(fault().find("1 units where 3"), std::string::npos) << fault();
+}
+
+TEST_F(InspectTest, AHangingManagerCostsOneDeadlineAndNotOneAUnit) {
+  answer_as_systemctl(host, "exec sleep 1000\n");
+  const int64_t began = host.clock.boot_us();
+  EXPECT_NE(fault().find("was killed"), std::string::npos);
+  EXPECT_LT(host.clock.boot_us() - began, 3 * kSecondUs);
+}
+
 TEST_F(InspectTest, APidFileWithoutAPidIsAFaultAndAStaleOneMeansThatNothingRuns) {
   host.select("v2");
   EXPECT_FALSE(look().running);
