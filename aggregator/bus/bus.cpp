@@ -41,7 +41,7 @@ class BusOnLoop final : public Bus {
             .urls = options_.urls, .credentials = options_.credentials, .name = "serin-aggregator"},
         mail_);
     reader_ = std::make_shared<Reader>(options_.limits, link_, mail_, audit_sequences);
-    sender_ = std::make_shared<Sender>(link_, mail_, audit_sequences);
+    sender_ = std::make_shared<Sender>(options_.limits, link_, mail_, audit_sequences);
     link_->on_change([sender = std::weak_ptr(sender_)] {
       if (const auto alive = sender.lock()) alive->wake();
     });

@@ -3,8 +3,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <utility>
 
+#include "aggregator/bus/streams.h"
 #include "common/bus/subjects.h"
 
 namespace serin::aggregator {
@@ -14,10 +17,12 @@ using std::chrono::milliseconds;
 
 constexpr int64_t kMaxWaitMs = 2000;
 constexpr milliseconds kFirstPause{100}, kLongestPause{2000};
+constexpr milliseconds kEnsurePause{2000};  // looking at the streams takes four requests
 constexpr milliseconds kIdle{60'000};
 constexpr int kWrongLastSequence = 10071;
 constexpr int kMessageTooLarge = 10054;
 constexpr int kNoMessageFound = 10037;
+constexpr int kNoStream = 10059;
 constexpr int kMaxCorrections = 3;  // of an expected sequence within one attempt
 
 const char* stream_of(const Outgoing& outgoing) {
@@ -26,12 +31,12 @@ const char* stream_of(const Outgoing& outgoing) {
 
 }  // namespace
 
-Sender::Sender(std::shared_ptr<Link> link, std::shared_ptr<MailQueue> mail,
-               std::shared_ptr<LastSequences> audit_sequences)
-    : link_(std::move(link)),
+Sender::Sender(Bus::StreamLimits limits, std::shared_ptr<Link> link,
+               std::shared_ptr<MailQueue> mail, std::shared_ptr<LastSequences> audit_sequences)
+    : limits_(limits),
+      link_(std::move(link)),
       mail_(std::move(mail)),
-      audit_sequences_(std::move(audit_sequences)),
-      pause_(kFirstPause) {}
+      audit_sequences_(std::move(audit_sequences)) {}
 
 void Sender::send(Outgoing outgoing) {
   const std::lock_guard lock(mutex_);
@@ -39,6 +44,7 @@ void Sender::send(Outgoing outgoing) {
     return answer(outgoing,
                   fail(closing_ ? "the bus is being closed" : "too much waits for NATS already"));
   }
+  outgoing.due = Clock::now();
   waiting_.push_back(std::move(outgoing));
   woken_ = true;
   changed_.notify_one();
@@ -62,6 +68,7 @@ void Sender::run() {
     const Link::State state = link_->state();
     Attempt made;
     if (state.session) made = attempt(*state.session, *outgoing);
+    if (made.stream_missing) ensure_again(*state.session);
     settle(std::move(*outgoing), made);
   }
   link_->stop();
@@ -70,7 +77,7 @@ void Sender::run() {
 std::optional<Outgoing> Sender::next() {
   for (;;) {
     const Clock::time_point now = Clock::now();
-    const bool ready = now >= retry_at_ && link_->state().session != nullptr;
+    const bool ready = link_->state().session != nullptr;
     std::unique_lock lock(mutex_);
     expire(now);
     if (closing_ && (waiting_.empty() || now >= *closing_)) {
@@ -79,14 +86,30 @@ std::optional<Outgoing> Sender::next() {
       waiting_.clear();
       return std::nullopt;
     }
-    if (ready && !waiting_.empty()) {
-      std::optional<Outgoing> first(std::move(waiting_.front()));
-      waiting_.pop_front();
-      return first;
+    if (ready) {
+      if (auto due = take_due(now)) return due;
     }
     changed_.wait_until(lock, next_deadline(now), [this] { return woken_; });
     woken_ = false;
   }
+}
+
+/// What was tried already stands in front, so the rest is in the order of its coming.
+std::optional<Outgoing> Sender::take_due(Clock::time_point now) {
+  std::set<std::string_view> kept_back;
+  auto next = waiting_.end();
+  for (auto one = waiting_.begin(); one != waiting_.end(); ++one) {
+    const bool tried = one->pause.count() > 0;
+    const bool first = !kept_back.contains(one->subject);
+    if (tried) kept_back.insert(one->subject);
+    if (!first || one->due > now) continue;
+    if (next == waiting_.end() || one->due < next->due) next = one;
+    if (!tried) break;
+  }
+  if (next == waiting_.end()) return std::nullopt;
+  std::optional<Outgoing> taken(std::move(*next));
+  waiting_.erase(next);
+  return taken;
 }
 
 void Sender::expire(Clock::time_point now) {
@@ -99,27 +122,36 @@ void Sender::expire(Clock::time_point now) {
 
 Clock::time_point Sender::next_deadline(Clock::time_point now) const {
   Clock::time_point next = now + kIdle;
-  if (retry_at_ > now) next = std::min(next, retry_at_);
   if (closing_) next = std::min(next, *closing_);
   for (const Outgoing& one : waiting_) {
     if (one.deadline) next = std::min(next, *one.deadline);
+    if (one.due > now) next = std::min(next, one.due);
   }
   return next;
 }
 
 void Sender::settle(Outgoing outgoing, const Attempt& attempt) {
   if (attempt.outcome == Outcome::again) {
-    if (!attempt.text.empty())
+    if (!attempt.text.empty() && attempt.text != outgoing.complaint) {
       link_->report(fmt::format("cannot store {}: {}", outgoing.subject, attempt.text));
-    retry_at_ = Clock::now() + pause_;
-    pause_ = std::min(pause_ * 2, kLongestPause);
+      outgoing.complaint = attempt.text;
+    }
+    outgoing.pause = std::clamp(outgoing.pause * 2, kFirstPause, kLongestPause);
+    outgoing.due = Clock::now() + outgoing.pause;
     const std::lock_guard lock(mutex_);
     waiting_.push_front(std::move(outgoing));
     return;
   }
-  pause_ = kFirstPause;
   if (attempt.outcome == Outcome::stored) return answer(outgoing, {});
   answer(outgoing, fail(fmt::format("cannot store {}: {}", outgoing.subject, attempt.text)));
+}
+
+/// Somebody may have deleted the stream while the connection stood.
+void Sender::ensure_again(Session& session) {
+  const Clock::time_point now = Clock::now();
+  if (now < ensure_at_) return;
+  ensure_at_ = now + kEnsurePause;
+  if (auto made = ensure_streams(session.js(), limits_); !made) link_->report(made.error().message);
 }
 
 void Sender::answer(Outgoing& outgoing, Result<void> result) {
@@ -128,7 +160,7 @@ void Sender::answer(Outgoing& outgoing, Result<void> result) {
 
 Sender::Attempt Sender::attempt(Session& session, const Outgoing& outgoing) {
   const auto last = expected(session, outgoing);
-  if (!last) return {Outcome::again, last.error().message};
+  if (!last) return last.error();
   link_->forget_errors();
   return publish(session, outgoing, *last);
 }
@@ -153,7 +185,7 @@ Sender::Attempt Sender::publish(Session& session, const Outgoing& outgoing,
     return conflict(session, outgoing, expected);
   if (status != NATS_OK) return failed(outgoing, status, static_cast<int>(code));
   if (expected) known(outgoing).set(outgoing.subject, std::max(*expected, ack->Sequence));
-  return {Outcome::stored, {}};
+  return {.outcome = Outcome::stored};
 }
 
 Sender::Attempt Sender::failed(const Outgoing& outgoing, natsStatus status, int code) {
@@ -162,7 +194,8 @@ Sender::Attempt Sender::failed(const Outgoing& outgoing, natsStatus status, int 
     return {Outcome::refused, forbidden};
   }
   const bool for_good = status == NATS_MAX_PAYLOAD || code == kMessageTooLarge;
-  return {for_good ? Outcome::refused : Outcome::again, text};
+  return {for_good ? Outcome::refused : Outcome::again, text,
+          status == NATS_NO_RESPONDERS || code == kNoStream};
 }
 
 /// The subject does not end where we thought. Either our own message was stored and its ack lost;
@@ -172,10 +205,10 @@ Sender::Attempt Sender::conflict(Session& session, const Outgoing& outgoing,
                                  std::optional<uint64_t> expected) {
   for (int i = 0; i < kMaxCorrections; ++i) {
     const auto last = last_of(session, outgoing);
-    if (!last) return {Outcome::again, last.error().message};
+    if (!last) return last.error();
     if (last->sequence != 0 && last->message_id == outgoing.message_id) {
       known(outgoing).set(outgoing.subject, last->sequence);
-      return {Outcome::stored, {}};
+      return {.outcome = Outcome::stored};
     }
     if (last->sequence > expected.value_or(0)) {
       return {Outcome::refused,
@@ -187,18 +220,23 @@ Sender::Attempt Sender::conflict(Session& session, const Outgoing& outgoing,
   return {Outcome::again, "the subject's last sequence keeps changing"};
 }
 
-Result<Sender::Last> Sender::last_of(Session& session, const Outgoing& outgoing) {
+std::expected<Sender::Last, Sender::Attempt> Sender::last_of(Session& session,
+                                                             const Outgoing& outgoing) {
   natsMsg* raw = nullptr;
   jsErrCode code{};
   const natsStatus status = js_GetLastMsg(&raw, session.js(), stream_of(outgoing),
                                           outgoing.subject.c_str(), nullptr, &code);
   const bus::MessagePtr message(raw);
   if (status == NATS_NOT_FOUND && static_cast<int>(code) == kNoMessageFound) return Last{};
-  if (status != NATS_OK) return fail(bus::last_error_text(status));
+  if (status != NATS_OK) {
+    return std::unexpected(
+        Attempt{Outcome::again, bus::last_error_text(status), static_cast<int>(code) == kNoStream});
+  }
   return Last{natsMsg_GetSequence(raw), bus::header(raw, "Nats-Msg-Id")};
 }
 
-Result<std::optional<uint64_t>> Sender::expected(Session& session, const Outgoing& outgoing) {
+std::expected<std::optional<uint64_t>, Sender::Attempt> Sender::expected(Session& session,
+                                                                         const Outgoing& outgoing) {
   if (outgoing.expect == Outgoing::Expect::nothing) return std::nullopt;
   if (const auto found = known(outgoing).find(outgoing.subject)) return found;
   if (outgoing.expect == Outgoing::Expect::audit)

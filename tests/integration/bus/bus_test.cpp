@@ -594,6 +594,47 @@ TEST(Bus, AStreamThatIsDeletedIsMadeAnew) {
   EXPECT_EQ(aggregator.inputs.back().seq, 1u);
 }
 
+TEST(Bus, AStreamThatIsMissedOnlyByTheSenderIsMadeAnew) {
+  NatsServer server;
+  Aggregator aggregator(server.url());
+  ASSERT_TRUE(aggregator.read());
+  StreamClient client(server.url());
+  EXPECT_EQ(aggregator.stored(decision_of("e1")), "");
+  for (const char* stream : {bus::kAttentionStream, bus::kCommandStream, bus::kAuditStream}) {
+    client.delete_stream(stream);
+  }
+  EXPECT_EQ(aggregator.stored(core::AttentionOrder{.service = "api"}), "");
+  EXPECT_EQ(aggregator.stored("web-1", "api", "c1", 1U, command_of("c1")), "");
+  EXPECT_EQ(aggregator.stored(decision_of("e2")), "");
+  EXPECT_EQ(client.read(bus::kAttentionStream).size(), 1u);
+}
+
+TEST(Bus, WhatCannotBeStoredKeepsBackOnlyItsOwnSubject) {
+  NatsServer server;
+  Aggregator aggregator(server.url());
+  ASSERT_TRUE(aggregator.read());
+  StreamClient client(server.url());
+  client.delete_stream(bus::kAuditStream);
+  // It overlaps, so SERIN_AUDIT cannot be made anew while it stands.
+  client.add_stream({.name = "IN_THE_WAY", .subjects = {"serin.audit.another"}});
+  std::vector<std::string> order;
+  for (const char* id : {"e1", "e2"}) {
+    aggregator.bus->publish(decision_of(id), [&order, id](const Result<void>& done) {
+      order.push_back(done ? id : done.error().message);
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_EQ(aggregator.stored("web-1", "api", fmt::format("c{}", i), 1U, command_of("c")), "");
+  }
+  EXPECT_EQ(aggregator.stored(act_of("a1")), "");
+  EXPECT_TRUE(order.empty());
+  client.delete_stream("IN_THE_WAY");
+  ASSERT_TRUE(aggregator.until([&] { return order.size() == 2; }));
+  EXPECT_THAT(order, ElementsAre("e1", "e2"));
+  ASSERT_EQ(client.read(bus::kAuditStream).size(), 2u);
+  EXPECT_EQ(client.read(bus::kAuditStream).front().message_id, "e1");
+}
+
 TEST(Bus, ClosingWritesWhatItCan) {
   NatsServer server;
   Aggregator aggregator(server.url());
