@@ -203,7 +203,15 @@ void EffectRunner::on_done(const std::string& key, const Result<void>& done) {
                                                                    lane.failures, kMostDoublings));
   ++lane.failures;
   lane.due_ms = uv_now(loop_) + wait_ms;
-  if (!retry_timer_.active()) retry_timer_.start(wait_ms);
+  retry_at(lane.due_ms);
+}
+
+/// The earliest counts: a lane that failed once does not wait for one that failed often.
+void EffectRunner::retry_at(uint64_t due_ms) {
+  if (retry_timer_.active() && retry_due_ms_ <= due_ms) return;
+  const uint64_t now_ms = uv_now(loop_);
+  retry_due_ms_ = due_ms;
+  retry_timer_.start(due_ms > now_ms ? due_ms - now_ms : 1);
 }
 
 void EffectRunner::retry_due() {
@@ -214,8 +222,7 @@ void EffectRunner::retry_due() {
   for (const auto& [key, lane] : lanes_) {
     if (!lane.in_flight) next_ms = std::min(next_ms, lane.due_ms);
   }
-  const uint64_t now_ms = uv_now(loop_);
-  if (next_ms != UINT64_MAX) retry_timer_.start(next_ms > now_ms ? next_ms - now_ms : 1);
+  if (next_ms != UINT64_MAX) retry_at(next_ms);
 }
 
 void EffectRunner::kick() {

@@ -82,6 +82,7 @@ class EffectRunner {
   void publish(const std::string& key, const core::Effect& effect);
   void on_done(const std::string& key, const Result<void>& done);
   void retry_due();
+  void retry_at(uint64_t due_ms);
   [[nodiscard]] SignedCommand sign(const Command& command) const;
 
   uv_loop_t* loop_;
@@ -93,6 +94,7 @@ class EffectRunner {
   std::vector<core::Effect> replay_;         ///< kept until the end of the stream
   std::map<std::string, Lane> lanes_;
   UvTimer retry_timer_;
+  uint64_t retry_due_ms_ = 0;  ///< while retry_timer_ is active
   Counters counters_;
   log::RateLimited log_limit_;
   std::shared_ptr<bool> alive_ =

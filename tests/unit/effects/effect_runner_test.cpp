@@ -133,6 +133,28 @@ TEST_F(EffectRunnerTest, ABusThatIsBackIsUsedAtOnce) {
   EXPECT_THAT(bus_.log(1), ElementsAre("decision d1"));
 }
 
+TEST_F(EffectRunnerTest, OneThatFailedOnceDoesNotWaitForOneThatFailedOften) {
+  runner_ = std::make_unique<EffectRunner>(
+      loop_.get(), bus_, key_, [](const core::Notification&) {},
+      EffectRunner::Options{
+          .wall_us = [] { return kNowUs; }, .first_retry_ms = 100, .longest_retry_ms = 3'600'000});
+  take({decision("often", "api-1")});
+  constexpr int kTimes = 11;  // the next attempt is a minute and a half away
+  for (size_t i = 0; i < kTimes; ++i) {
+    ASSERT_EQ(bus_.sent_.size(), i + 1);
+    bus_.answer(i, fail("no responders"));
+    if (i + 1 < kTimes) runner_->kick();
+  }
+  // Its return shows that the timer has been set anew, now for the distant one.
+  take({decision("between", "api-2")});
+  bus_.answer(kTimes, fail("no responders"));
+  ASSERT_TRUE(run_until(loop_, [&] { return bus_.sent_.size() == kTimes + 2; }));
+  take({decision("once", "api-3")});
+  bus_.answer(kTimes + 2, fail("no responders"));
+  ASSERT_TRUE(run_until(loop_, [&] { return bus_.sent_.size() == kTimes + 4; }));
+  EXPECT_EQ(bus_.log().back(), "decision once");
+}
+
 TEST_F(EffectRunnerTest, BeingOvertakenByAnotherAggregatorIsSaid) {
   std::string why;
   EffectRunner runner(loop_.get(), bus_, key_, [](const core::Notification&) {},
