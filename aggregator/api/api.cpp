@@ -1,5 +1,6 @@
 #include "aggregator/api/api.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -53,9 +54,13 @@ bool is_state(std::string_view text) {
 /// A browser that was lured to a name pointing at 127.0.0.1 sends that name.
 bool is_loopback_host(std::string_view host) {
   if (host.empty()) return true;
-  if (host.starts_with('[')) return host.substr(0, host.find(']')) == "[::1";
-  const std::string_view name = host.substr(0, host.find(':'));
-  return name == "localhost" || name.starts_with("127.");
+  if (host.starts_with('[')) return host == "[::1]" || host.starts_with("[::1]:");
+  const std::string name(host.substr(0, host.find(':')));
+  if (name == "localhost") return true;
+  constexpr uint32_t kLoopbackNet = 127;
+  in_addr address{};  // a name such as 127.0.0.1.evil.example is none
+  return inet_pton(AF_INET, name.c_str(), &address) == 1 &&
+         ntohl(address.s_addr) >> 24 == kLoopbackNet;
 }
 
 }  // namespace

@@ -188,9 +188,17 @@ TEST_F(ApiTest, WithoutTokensLocalhostReadsAndNobodyActs) {
 
 TEST_F(ApiTest, WithoutTokensAForeignNameOfLocalhostReadsNothing) {
   serve(false);
-  EXPECT_EQ(code(call("GET", "/api/v1/deploys", {"Host: evil.example:8420"})), "forbidden");
-  EXPECT_EQ(call("GET", "/api/v1/deploys", {"Host: localhost:8420"}).status, 200);
-  EXPECT_EQ(call("GET", "/api/v1/deploys", {"Host: [::1]:8420"}).status, 200);
+  for (const char* host :
+       {"evil.example:8420", "127.0.0.1.evil.example:8420", "127.evil.example", "128.0.0.1",
+        "localhost.evil.example", "[::1].evil.example", "[::2]:8420"}) {
+    const std::string header = std::string("Host: ") + host;
+    EXPECT_EQ(code(call("GET", "/api/v1/deploys", {header})), "forbidden") << host;
+  }
+  for (const char* host :
+       {"localhost:8420", "[::1]:8420", "[::1]", "127.0.0.1", "127.0.0.1:8420", "127.8.9.10:1"}) {
+    const std::string header = std::string("Host: ") + host;
+    EXPECT_EQ(call("GET", "/api/v1/deploys", {header}).status, 200) << host;
+  }
 }
 
 }  // namespace
