@@ -314,6 +314,16 @@ TEST_F(Commands, GateNeverSaysStopForTroubleOfItsOwn) {
   EXPECT_EQ(ask({"gate", "shop", "--stage", "0"}), Exit::usage);
 }
 
+TEST_F(Commands, AGateThatCouldNotSayGoHasNotSaidStop) {
+  using Gate = core::Fold::Gate;
+  const std::string target = "/api/v1/gates/shop/v?stage=0";
+  console.broken = true;
+  stub.answer(target, {{200, gate_json(Gate::go, "may go")}});
+  EXPECT_EQ(ask({"gate", "shop@v", "--stage", "0"}), Exit::not_yet);
+  stub.answer(target, {{200, gate_json(Gate::stop, "was rolled back")}});
+  EXPECT_EQ(ask({"gate", "shop@v", "--stage", "0"}), Exit::failed);
+}
+
 TEST_F(Commands, GateWaitsForAnAnswerThatIsFinal) {
   using Gate = core::Fold::Gate;
   stub.answer("/api/v1/gates/shop/v?stage=0", {{200, gate_json(Gate::not_yet, "being watched")},
