@@ -15,7 +15,8 @@ namespace serin::agent {
 namespace {
 
 constexpr unsigned kFarewellMs = 2000;  // what a service manager waits for without a thought
-constexpr int64_t kOldestStepUs = 3500LL * 1'000'000;  // the aggregator refuses what is older than an hour
+constexpr int64_t kOldestStepUs =
+    3500LL * 1'000'000;  // the aggregator refuses what is older than an hour
 
 std::vector<ServiceFile> load_services(const std::filesystem::path& folder) {
   std::vector<ServiceFile> services;
@@ -65,17 +66,20 @@ class Agent {
              }});
     if (!uplink) return std::unexpected(uplink.error());
     uplink_ = std::move(*uplink);
-    relay_.emplace(loop_.get(), helper_, names, config_.host,
-                   [this](Event step) {
-                     // A step is told when the helper is asked next; it happened when the helper wrote it down.
-                     const auto now = clock_.now();
-                     const int64_t ago = std::clamp<int64_t>(now.wall_us - step.wall_us, 0, kOldestStepUs);
-                     uplink_->send(std::move(step), now.boot_us - static_cast<uint64_t>(ago));
-                   });
+    relay_.emplace(loop_.get(), helper_, names, config_.host, [this](Event step) {
+      // A step is told when the helper is asked next; it happened when the helper wrote it down.
+      const auto now = clock_.now();
+      const int64_t ago = std::clamp<int64_t>(now.wall_us - step.wall_us, 0, kOldestStepUs);
+      uplink_->send(std::move(step), now.boot_us - static_cast<uint64_t>(ago));
+    });
     HelperPort port{
         .call = [this](const HelperRequest& request,
                        HelperPort::Answer answer) { helper_.call(request, std::move(answer)); },
-        .acting = [this](const std::string& service) { return relay_->acting(service); }};
+        .acting = [this](const std::string& service) { return relay_->acting(service); },
+        .acting_towards =
+            [this](const std::string& service, const std::string& version) {
+              return relay_->acting_towards(service, version);
+            }};
     sampler_.emplace(Sampler::Options{.loop = loop_.get(),
                                       .clock = &clock_,
                                       .boot_id = boot_id_,

@@ -47,6 +47,9 @@ class CommandRelay {
   /// True from the delivery of a command until it is refused or finished: a process end is then
   /// expected.
   [[nodiscard]] bool acting(const std::string& service) const;
+  /// acting(), and a start of `version` is what that leads to. False while a helper that was at
+  /// work before us has not said yet where to.
+  [[nodiscard]] bool acting_towards(const std::string& service, const std::string& version) const;
 
  private:
   static int64_t system_wall_us();

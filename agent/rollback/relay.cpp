@@ -39,6 +39,7 @@ struct Relayed {
   std::optional<Delivery> delivery;
   bool asking_status = true;
   bool in_progress = false;
+  std::string target;  ///< of what is in progress
   bool call_open = false;
   std::optional<UvTimer> timer;
   uint64_t retry_ms = kFirstRetryMs;
@@ -119,6 +120,7 @@ struct CommandRelay::State {
 
   void take_status(Relayed& service, const HelperReply& reply) {
     service.in_progress = reply.answer == HelperAnswer::in_progress;
+    service.target = reply.target;
     service.asking_status = service.in_progress;
     const bool old = finished(reply) && !reply.steps.empty() &&
                      !service.reported.contains(reply.command) &&
@@ -140,6 +142,7 @@ struct CommandRelay::State {
     if (reply.answer == HelperAnswer::accepted || reply.answer == HelperAnswer::in_progress) {
       service.in_progress = true;
       service.asking_status = true;
+      service.target = reply.target;
     }
     if (reply.command == id && reply.answer != HelperAnswer::refused) report(service, reply);
   }
@@ -240,6 +243,13 @@ bool CommandRelay::acting(const std::string& service) const {
   if (found == state_->services.end()) return false;
   const Relayed& relayed = found->second;
   return relayed.in_progress || (relayed.delivery && !relayed.told_unreachable);
+}
+
+bool CommandRelay::acting_towards(const std::string& service, const std::string& version) const {
+  if (!acting(service)) return false;
+  const Relayed& relayed = state_->services.at(service);
+  return (relayed.in_progress && relayed.target == version) ||
+         (relayed.delivery && relayed.delivery->command.target == version);
 }
 
 }  // namespace serin::agent

@@ -132,8 +132,13 @@ void Announcer::take_cause(const Result<HelperReply>& reply) {
   bool told = reply && led_to_start(*reply, open_->record.version, open_->record.start_us);
   // A helper that was killed while its action goes on does not answer: what the relay last heard
   // counts then.
-  bool acting = !reply && helper_.acting && helper_.acting(service_);
-  if (told || acting) open_->record.cause = Cause::rollback;
+  if (told || (!reply && is_our_target())) open_->record.cause = Cause::rollback;
+}
+
+/// While the helper works somebody may start another version: that is not our doing.
+bool Announcer::is_our_target() const {
+  const std::string& version = open_->record.version;
+  return !version.empty() && helper_.acting_towards && helper_.acting_towards(service_, version);
 }
 
 void Announcer::finish() {
@@ -141,8 +146,7 @@ void Announcer::finish() {
   again_.stop();
   open_->generation.gone = true;  // there is no time left to look at what it was made of
   if (open_->record.version.empty()) take_link_version();
-  if (open_->record.cause == Cause::external && helper_.acting && helper_.acting(service_))
-    open_->record.cause = Cause::rollback;
+  if (is_our_target()) open_->record.cause = Cause::rollback;
   decide();
 }
 

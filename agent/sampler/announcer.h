@@ -50,6 +50,7 @@ class Announcer {
   void take_link_version();
   void take_version(const Result<HelperReply>& reply);
   void take_cause(const Result<HelperReply>& reply);
+  [[nodiscard]] bool is_our_target() const;
   void decide();
 
   const HostClock& clock_;

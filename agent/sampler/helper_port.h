@@ -14,6 +14,8 @@ struct HelperPort {
   std::function<void(const HelperRequest&, Answer)> call;
   /// True while the helper works on a service.
   std::function<bool(const std::string& service)> acting;
+  /// The same, and a start of `version` is what that leads to.
+  std::function<bool(const std::string& service, const std::string& version)> acting_towards;
 };
 
 }  // namespace serin::agent

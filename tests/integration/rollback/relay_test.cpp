@@ -73,7 +73,10 @@ TEST_F(RelayTest, ReportsEachStepOnce) {
   const auto command = host.command();
   agent.relay.deliver("api", host.sign(command));
   EXPECT_TRUE(agent.relay.acting("api"));
+  EXPECT_TRUE(agent.relay.acting_towards("api", "v1"));
+  EXPECT_FALSE(agent.relay.acting_towards("api", "v3")) << "somebody else's start";
   ASSERT_TRUE(turn_until(loop, [&] { return !agent.relay.acting("api"); }));
+  EXPECT_FALSE(agent.relay.acting_towards("api", "v1"));
   EXPECT_EQ(agent.steps(), kWholeStory);
   EXPECT_EQ(host.running(), "v1");
   EXPECT_EQ(host.starts_of("v1"), 1);
@@ -143,6 +146,8 @@ TEST_F(RelayTest, AnAgentThatIsRestartedReportsWhatCameOfIt) {
   }
   Agent agent(loop, process.socket());
   ASSERT_TRUE(turn_until(loop, [&] { return agent.relay.acting("api"); }));
+  EXPECT_TRUE(agent.relay.acting_towards("api", "v1"));
+  EXPECT_FALSE(agent.relay.acting_towards("api", "v2"));
   ASSERT_TRUE(turn_until(loop, [&] { return !agent.relay.acting("api"); }));
   EXPECT_EQ(agent.steps(), kWholeStory);
   Agent later(loop, process.socket());

@@ -233,6 +233,28 @@ TEST_F(ServiceWatchTest, AStartThatTheHelpersRollbackLedToSaysSo) {
   EXPECT_EQ(event(2).cause, Cause::rollback);
 }
 
+TEST_F(ServiceWatchTest, WhileTheHelperActsOnlyItsTargetsStartIsItsDoing) {
+  helper_.acting = [](const std::string&) { return true; };
+  helper_.acting_towards = [](const std::string&, const std::string& version) {
+    return version == "v1";
+  };
+  helper_.call = [](const HelperRequest&, const HelperPort::Answer& answer) {
+    answer(fail("it was killed"));
+  };
+  select("v2");
+  auto child = run_service();
+  start_agent();
+  ASSERT_TRUE(wait_for_events(1));
+  EXPECT_EQ(event(0).version, "v2");
+  EXPECT_EQ(event(0).cause, Cause::external);
+  select("v1");
+  child.end();
+  child = run_service();
+  ASSERT_TRUE(wait_for_events(3));
+  EXPECT_EQ(event(2).version, "v1");
+  EXPECT_EQ(event(2).cause, Cause::rollback);
+}
+
 TEST_F(ServiceWatchTest, ASilentHelperDelaysNothingForEver) {
   auto child = run_service();
   helper_.call = [](const HelperRequest&, const HelperPort::Answer&) {};
