@@ -6,6 +6,7 @@
 
 #include "agent/program.h"
 #include "agent/rollback/client.h"
+#include "agent/sampler/helper_files.h"
 #include "agent/sampler/service_check.h"
 #include "agent/uplink/uplink.h"
 #include "common/loop.h"
@@ -14,6 +15,7 @@ namespace serin::agent {
 namespace {
 
 using Line = ServiceCheck::Line;
+constexpr const char* kHelperFolder = "/etc/serin";  // the helper's own default
 constexpr uint64_t kBetweenLooksMs = 1000;
 constexpr uint64_t kMostMs = 3000;  // the helper has 2 s, NATS a bit more than its connect timeout
 
@@ -121,6 +123,10 @@ class Inquiry {
       lines.push_back({Line::Mark::good, "helper", socket + " answers"});
     else if (!helper_problem_.empty())
       lines.push_back({Line::Mark::bad, "helper", helper_problem_});
+    std::vector<std::string> names;
+    for (const auto& check : checks_) names.push_back(check.name());
+    for (auto& line : check_helper_files(kHelperFolder, config_.host, default_host_id(), names))
+      lines.push_back(std::move(line));
     std::error_code error;
     bool writable = std::filesystem::is_directory(config_.state_dir, error) &&
                     ::access(config_.state_dir.c_str(), W_OK) == 0;
