@@ -7,6 +7,7 @@
 #include "agent/rollback/client.h"
 #include "agent/sampler/sampler.h"
 #include "agent/uplink/uplink.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/service_file.h"
@@ -124,11 +125,8 @@ Result<void> run_agent(const Places& places) {
   if (!config) return std::unexpected(config.error());
   auto boot_id = read_boot_id();
   if (!boot_id) return std::unexpected(boot_id.error());
-  std::error_code error;
-  std::filesystem::create_directories(config->state_dir, error);
-  if (error)
-    return fail(config->state_dir.string() + ": " + error.message() +
-                "; [agent] state_dir must be writable");
+  if (auto made = make_folders(config->state_dir, 0700); !made)
+    return fail(made.error().message + "; [agent] state_dir must belong to the agent's user");
   Agent agent(*config, std::move(*boot_id));
   if (auto started = agent.start(load_services(places.services)); !started) return started;
   log::info("serin-agent {} watches as {}", SERIN_VERSION, config->host);

@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <iterator>
 #include <system_error>
 
 namespace serin {
@@ -90,7 +91,8 @@ Result<void> sync_folder(const std::filesystem::path& folder) {
 }
 
 Result<void> write_file_atomically(const std::filesystem::path& file, std::string_view data,
-                                   mode_t mode) {
+                                   mode_t mode, Durability durability) {
+  const bool sync = durability == Durability::power_cut;
   static std::atomic<unsigned> counter{0};
   const auto name = fmt::format(".{}.{}-{}", file.filename().native(), ::getpid(), counter++);
   const auto temporary = folder_of(file) / name;
@@ -102,13 +104,34 @@ Result<void> write_file_atomically(const std::filesystem::path& file, std::strin
   Unfinished unfinished(temporary);
   if (auto written = write_all(fd.get(), data, temporary.native()); !written) return written;
   if (::fchmod(fd.get(), mode) != 0) return failed("set the mode of", temporary.native(), errno);
-  if (::fsync(fd.get()) != 0) return failed("fsync", temporary.native(), errno);
+  if (sync && ::fsync(fd.get()) != 0) return failed("fsync", temporary.native(), errno);
   if (::close(fd.release()) != 0) return failed("close", temporary.native(), errno);
   if (::rename(temporary.c_str(), file.c_str()) != 0) {
     return failed("put in place", file.native(), errno);
   }
   unfinished.finished();
-  return sync_folder(folder_of(file));
+  return sync ? sync_folder(folder_of(file)) : Result<void>();
+}
+
+Result<void> make_folders(const std::filesystem::path& folder, mode_t mode) {
+  constexpr mode_t kAbove = 0755;
+  const auto whole = folder.has_filename() ? folder : folder.parent_path();
+  std::filesystem::path made;
+  for (auto part = whole.begin(); part != whole.end(); ++part) {
+    made /= *part;
+    const mode_t own = std::next(part) == whole.end() ? mode : kAbove;
+    if (::mkdir(made.c_str(), own) != 0) {
+      if (errno == EEXIST) continue;
+      return failed("make the folder", made.native(), errno);
+    }
+    if (::chmod(made.c_str(), own) != 0) return failed("set the mode of", made.native(), errno);
+  }
+  struct stat facts{};
+  if (!whole.empty() && ::stat(whole.c_str(), &facts) != 0)
+    return failed("look at", whole.native(), errno);
+  if (!whole.empty() && !S_ISDIR(facts.st_mode))
+    return fail(fmt::format("{} is not a folder", whole.native()));
+  return {};
 }
 
 }  // namespace serin

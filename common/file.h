@@ -44,11 +44,19 @@ Result<std::string> read_all(int fd, size_t most_bytes, std::string_view name);
 /// Writes all of it, however often the kernel takes only a part.
 Result<void> write_all(int fd, std::string_view data, std::string_view name);
 
+enum class Durability {
+  power_cut,  ///< two fsyncs, which may take a slow disk seconds
+  crash,      ///< none: a power cut may leave the old data, or nothing
+};
 /// After success the file holds `data` and will after a power cut; after an error, or a crash at
 /// any moment, what it held before (a stray `.NAME.<pid>-<n>` may be left behind by a crash).
 /// `mode` is set whatever the umask.
 Result<void> write_file_atomically(const std::filesystem::path& file, std::string_view data,
-                                   mode_t mode = 0644);
+                                   mode_t mode = 0644,
+                                   Durability durability = Durability::power_cut);
+/// Makes the folder with `mode` and those missing above it with 0755, whatever the umask. What is
+/// there stays as it is.
+Result<void> make_folders(const std::filesystem::path& folder, mode_t mode);
 /// Makes a rename, a new name or a removal in this folder last through a power cut.
 Result<void> sync_folder(const std::filesystem::path& folder);
 

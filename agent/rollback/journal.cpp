@@ -87,6 +87,7 @@ bool is_about(const std::filesystem::path& file, const std::string& service) {
 }  // namespace
 
 Result<void> JournalFolder::prepare() const {
+  if (auto made = make_folders(state_, 0700); !made) return made;
   for (const auto& folder : {state_, state_ / "pending", state_ / "done"}) {
     if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
       return fail(fmt::format("cannot make {}: {}", folder.native(), errno_text(errno)));

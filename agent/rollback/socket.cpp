@@ -64,6 +64,9 @@ bool environment_number(const char* name, long& value) {
 Result<UniqueFd> listen_at(const std::filesystem::path& path) {
   const auto address = address_of(path);
   if (!address) return std::unexpected(address.error());
+  // The agent, which is another user, must get through to the socket.
+  if (auto made = make_folders(path.parent_path(), 0755); !made)
+    return std::unexpected(made.error());
   if (auto clear = clear_stale(path, *address); !clear) return std::unexpected(clear.error());
   UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const mode_t before = ::umask(0117);

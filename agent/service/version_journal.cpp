@@ -85,7 +85,9 @@ Result<void> VersionJournal::put(const std::string& service, GenerationRecord re
   if (file_.empty()) return {};
   std::string text;
   for (const auto& [name, entry] : records_) text += line_of(name, entry);
-  return write_file_atomically(file_, text, 0600);
+  // Not synced: this stands on the loop between two samples. What a power cut takes is only
+  // `previous`, and that is known again after the next version.
+  return write_file_atomically(file_, text, 0600, Durability::crash);
 }
 
 }  // namespace serin::agent

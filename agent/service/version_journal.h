@@ -26,7 +26,7 @@ struct GenerationRecord {
 
 /// `versions.journal`: what `previous` means after the agent or the host was started again, and the
 /// guard against a version being announced as new because the agent is. One short file, replaced at
-/// each start of a service.
+/// each start of a service. It outlives the agent; a power cut may take the last start from it.
 class VersionJournal {
  public:
   /// An absent file is an empty journal; a damaged line is left out and named in `problem`.

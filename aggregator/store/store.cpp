@@ -5,6 +5,8 @@
 
 #include <system_error>
 
+#include "common/file.h"
+
 namespace serin::aggregator {
 
 namespace {
@@ -25,7 +27,9 @@ constexpr const char* kSchema =
     " at_us INTEGER NOT NULL) STRICT;"
     "PRAGMA user_version = 1;";
 
-bool is_disk_trouble(int code) { return code == SQLITE_FULL || code == SQLITE_IOERR; }
+bool is_disk_trouble(int code) {
+  return code == SQLITE_FULL || code == SQLITE_IOERR;
+}
 bool is_broken(int code) {
   return code == SQLITE_NOTADB || code == SQLITE_CORRUPT;
 }
@@ -84,6 +88,9 @@ Store::Store(Database database, fs::path file)
     : database_(std::move(database)), file_(std::move(file)) {}
 
 Result<std::unique_ptr<Store>> Store::open(const fs::path& file) {
+  if (auto made = make_folders(file.parent_path(), 0700); !made) {
+    return fail(made.error().message + "; [state] dir must belong to the aggregator's user");
+  }
   std::string aside;
   auto opened = open_checked(file);
   if (!opened && is_broken(opened.error().code)) {

@@ -30,6 +30,13 @@ class SocketTest : public testing::Test {
   HelperProcess process;
 };
 
+TEST_F(SocketTest, ItsFolderIsMadeSoThatTheAgentGetsThrough) {
+  const auto path = host.root() / "run" / "serin" / "rollback.sock";
+  const auto listening = listen_at(path);
+  ASSERT_TRUE(listening.has_value()) << listening.error().message;
+  EXPECT_EQ(static_cast<unsigned>(fs::status(path.parent_path()).permissions()), 0755U);
+}
+
 TEST_F(SocketTest, ASilentClientDelaysNobodyAndIsToldAfterASecond) {
   process.start();
   const pid_t silent = ::fork();

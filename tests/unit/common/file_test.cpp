@@ -100,6 +100,29 @@ TEST(File, ADiskThatIsFullInTheMiddleLeavesTheOldText) {
   EXPECT_EQ(entries_of(folder.path()), 1u);
 }
 
+TEST(File, FoldersAreMadeWithTheirModeAndWhatIsThereStays) {
+  const TemporaryFolder folder;
+  const auto mode_of = [](const std::filesystem::path& path) {
+    return static_cast<unsigned>(std::filesystem::status(path).permissions());
+  };
+  const auto own = folder.path() / "serin" / "agent";
+  const mode_t before = ::umask(0077);
+  const auto made = make_folders(own, 0700);
+  const auto open = make_folders(folder.path() / "run/", 0755);
+  ::umask(before);
+  ASSERT_TRUE(made) << made.error().message;
+  ASSERT_TRUE(open) << open.error().message;
+  EXPECT_EQ(mode_of(own), 0700u);
+  EXPECT_EQ(mode_of(own.parent_path()), 0755u);
+  EXPECT_EQ(mode_of(folder.path() / "run"), 0755u);
+  ASSERT_EQ(::chmod(own.c_str(), 0750), 0);
+  ASSERT_TRUE(make_folders(own, 0700));
+  EXPECT_EQ(mode_of(own), 0750u);
+  const auto file = folder.write("file", "");
+  EXPECT_FALSE(make_folders(file, 0700));
+  EXPECT_FALSE(make_folders(file / "below", 0700));
+}
+
 TEST(File, ADescriptorIsClosedOnceByItsLastOwner) {
   UniqueFd first(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   const int number = first.get();

@@ -43,6 +43,13 @@ class JournalTest : public testing::Test {
   StepObserver observer;
 };
 
+TEST_F(JournalTest, MakesItsFolderWhereNoneIs) {
+  const fs::path state = folder.path() / "serin" / "rollback";
+  ASSERT_TRUE(JournalFolder(state).prepare().has_value());
+  EXPECT_EQ(static_cast<unsigned>(fs::status(state).permissions()), 0700U);
+  EXPECT_EQ(static_cast<unsigned>(fs::status(state.parent_path()).permissions()), 0755U);
+}
+
 TEST_F(JournalTest, ReadsBackWhatItWrote) {
   create();
   {

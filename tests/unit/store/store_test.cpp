@@ -33,6 +33,13 @@ class StoreTest : public ::testing::Test {
   std::filesystem::path file_ = dir_.path() / "serin.db";
 };
 
+TEST_F(StoreTest, MakesItsOwnFolder) {
+  file_ = dir_.path() / "lib" / "aggregator" / "serin.db";
+  EXPECT_FALSE(open()->in_memory());
+  EXPECT_EQ(std::filesystem::status(file_.parent_path()).permissions(),
+            std::filesystem::perms::owner_all);
+}
+
 TEST_F(StoreTest, IsFreshOnceAndReadableByItsOwnerOnly) {
   EXPECT_TRUE(open()->fresh());
   EXPECT_FALSE(open()->fresh());
@@ -169,10 +176,11 @@ TEST_F(StoreTest, ADiskThatIsFullAtTheStartIsLivedWithInMemory) {
   EXPECT_TRUE(next->fresh()) << "an empty file that was left behind knows nothing";
 }
 
-TEST_F(StoreTest, AMissingFolderIsAClearError) {
-  auto store = Store::open(dir_.path() / "absent" / "serin.db");
+TEST_F(StoreTest, AFolderThatCannotBeMadeIsAClearError) {
+  std::ofstream(dir_.path() / "file") << "in the way";
+  auto store = Store::open(dir_.path() / "file" / "serin.db");
   ASSERT_FALSE(store.has_value());
-  EXPECT_NE(store.error().message.find("absent/serin.db"), std::string::npos);
+  EXPECT_NE(store.error().message.find("[state] dir"), std::string::npos);
 }
 
 }  // namespace
