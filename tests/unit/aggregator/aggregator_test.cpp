@@ -248,8 +248,10 @@ TEST_F(AggregatorTest, AStartThatCannotWorkSaysWhy) {
   config_.tokens = folder_.path() / "absent.toml";
   EXPECT_THAT(try_start().error().message, HasSubstr("absent.toml"));
   config_.tokens.reset();
-  config_.state_dir = folder_.path() / "absent";
-  EXPECT_THAT(try_start().error().message, HasSubstr("serin.db"));
+  config_.state_dir = folder_.path() / "signing.key" / "state";  // below a file no folder can be made
+  const auto started = try_start();
+  ASSERT_FALSE(started.has_value());
+  EXPECT_THAT(started.error().message, HasSubstr((folder_.path() / "signing.key").string()));
 }
 
 }  // namespace
