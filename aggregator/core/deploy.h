@@ -84,7 +84,6 @@ struct Deploy {
   std::optional<double> fired_edge_seconds;  ///< latency metrics: "slower than this" is what was compared
   std::optional<judge::Recovery> recovery;
   int recovery_quiet_seconds = 0;  ///< all restored hosts serve and nothing died
-  int64_t recovery_deaths_since_us = 0;
 
   [[nodiscard]] bool open() const { return ended_us == 0; }
   [[nodiscard]] bool acting() const {

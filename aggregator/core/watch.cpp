@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "aggregator/core/state.h"
@@ -16,11 +15,8 @@ constexpr size_t kWholeDeploys = 20;             ///< ended deploys that keep th
 
 size_t stage_hosts(const Policy& policy, size_t stage, size_t fleet) {
   if (stage >= policy.stages.size()) return fleet;
-  const std::string& text = policy.stages[stage];
-  double amount = 0;
-  std::from_chars(text.data(), text.data() + text.size(), amount);
-  if (text.find('%') == std::string::npos) return std::max<size_t>(1, static_cast<size_t>(amount));
-  return std::max<size_t>(1, static_cast<size_t>(amount / 100 * static_cast<double>(fleet)));
+  const auto parsed = stage_from(policy.stages[stage]);
+  return parsed ? parsed->of(fleet) : 1;  // a policy is checked when it is read; the smallest stage is the safe one
 }
 
 Deploy* Fold::State::open_deploy(std::string_view service, std::string_view version) {
