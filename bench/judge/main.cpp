@@ -1,0 +1,17 @@
+#include <fmt/core.h>
+
+#include <string_view>
+#include <vector>
+
+#include "bench/judge/commands.h"
+
+int main(int argc, char** argv) {
+  const std::vector<serin::bench::Command> commands = {};
+  const std::string_view wanted = argc > 1 ? argv[1] : "";
+  for (const auto& command : commands) {
+    if (wanted == command.name) return command.run(argc - 1, argv + 1);
+  }
+  fmt::print(stderr, "usage: serin-bench-judge COMMAND [options]\n");
+  for (const auto& command : commands) fmt::print(stderr, "  {:<8} {}\n", command.name, command.what);
+  return 2;
+}
