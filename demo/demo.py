@@ -30,7 +30,7 @@ NEEDED = ("serin-agent", "serin-rollback", "serin-aggregator", "serinctl", "shop
 def arguments():
     parser = argparse.ArgumentParser(description="Shows Serin at work on a small real fleet on this machine.")
     parser.add_argument("--release", default="null-field", metavar="NAME",
-                        help="the bad release: null-field (default), crash-loop, slow-query")
+                        help="the bad release: null-field (default), crash-loop …; `shop --behaviours` lists them")
     parser.add_argument("--hosts", type=int, default=6, metavar="N", help="hosts in the fleet (default 6, at least 4)")
     parser.add_argument("--json", action="store_true",
                         help="the last line of standard output is one JSON object; the story goes to standard error")

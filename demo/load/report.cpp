@@ -8,10 +8,11 @@ namespace shop {
 namespace {
 
 constexpr std::array kEndings = {Ending::ok,      Ending::client_error, Ending::server_error,
-                                 Ending::refused, Ending::reset,        Ending::timeout};
+                                 Ending::refused, Ending::reset,        Ending::timeout,
+                                 Ending::abandoned};
 
 bool is_failure(Ending ending) {
-  return ending != Ending::ok && ending != Ending::client_error;
+  return ending != Ending::ok && ending != Ending::client_error && ending != Ending::abandoned;
 }
 
 }  // namespace
@@ -30,6 +31,8 @@ const char* name(Ending ending) {
       return "reset";
     case Ending::timeout:
       return "timeout";
+    case Ending::abandoned:
+      return "abandoned";
   }
   return "?";
 }

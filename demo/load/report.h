@@ -8,7 +8,8 @@
 
 namespace shop {
 
-enum class Ending { ok, client_error, server_error, refused, reset, timeout };
+/// `abandoned`: a checkout that was never sent, since the page had no button for it.
+enum class Ending { ok, client_error, server_error, refused, reset, timeout, abandoned };
 const char* name(Ending ending);
 
 /// How one request ended. Times are seconds of the machine's wall clock.

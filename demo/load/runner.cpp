@@ -29,12 +29,22 @@ double wall_seconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+constexpr std::string_view kCheckout = "/checkout", kCustomer = "/customer/";
+
 struct Flight {
   std::unique_ptr<CURL, EndEasy> easy;
   Outcome outcome;
+  std::string page;  ///< its last bytes
+  bool has_checkout = false;
 };
 
-size_t ignore_body(char*, size_t size, size_t count, void*) {
+/// Looks for the way to the checkout. A button cut in two by the network is found all the same: the
+/// end of one piece is kept for the next.
+size_t read_page(char* data, size_t size, size_t count, void* into) {
+  auto& page = static_cast<Flight*>(into)->page;
+  page.append(data, size * count);
+  static_cast<Flight*>(into)->has_checkout |= page.find(kCheckout) != std::string::npos;
+  if (page.size() > kCheckout.size()) page.erase(0, page.size() - kCheckout.size());
   return size * count;
 }
 
@@ -63,7 +73,10 @@ Ending ending_of(CURLcode code, unsigned status) {
 class Runner {
  public:
   Runner(const RunOptions& options, Report& report)
-      : options_(options), report_(report), multi_(curl_multi_init()) {
+      : options_(options),
+        report_(report),
+        multi_(curl_multi_init()),
+        shows_checkout_(options.targets.size(), true) {
     curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, kMostKept);
   }
   ~Runner() {
@@ -81,6 +94,10 @@ class Runner {
                        .ended = wall_seconds(),
                        .release = {},
                        .path = arrival.path};
+    if (arrival.path == kCheckout && !shows_checkout_[arrival.host]) {
+      flight->outcome.ending = Ending::abandoned;
+      return report_.add(flight->outcome);
+    }
     if (flights_.size() >= kMostInFlight) return report_.add(flight->outcome);
     flight->easy.reset(take_easy());
     CURL* easy = flight->easy.get();
@@ -90,7 +107,8 @@ class Runner {
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, options_.timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, ignore_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, read_page);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, flight.get());
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, read_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, &flight->outcome);
     if (!arrival.form.empty()) curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, arrival.form.c_str());
@@ -132,6 +150,9 @@ class Runner {
       flight.outcome.status = code == CURLE_OK ? static_cast<unsigned>(status) : 0;
       flight.outcome.ending = ending_of(code, flight.outcome.status);
       report_.add(flight.outcome);
+      if (flight.outcome.status == 200 && flight.outcome.path.starts_with(kCustomer)) {
+        shows_checkout_[flight.outcome.host] = flight.has_checkout;
+      }
       spare_.push_back(std::move(flight.easy));
       flights_.erase(at);
     }
@@ -142,6 +163,7 @@ class Runner {
   std::unique_ptr<CURLM, EndMulti> multi_;
   std::unordered_map<CURL*, std::unique_ptr<Flight>> flights_;
   std::vector<std::unique_ptr<CURL, EndEasy>> spare_;
+  std::vector<bool> shows_checkout_;  ///< by host: whether its last customer's page did
 };
 
 }  // namespace

@@ -1,11 +1,13 @@
 // The payment partner: another company's service, as it looks from the shop. Mostly quick,
-// sometimes slow, rarely broken.
+// sometimes slow, rarely broken; it limits each client's calls, and a person looks at large payments.
 #include <signal.h>
 
 #include <fmt/core.h>
+#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <mutex>
 #include <string_view>
 #include <thread>
@@ -15,33 +17,95 @@
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
 constexpr double kMedianMs = 25.0;
 constexpr double kSigma = 0.8;
 constexpr double kMostMs = 5000.0;
 constexpr double kDeclined = 0.03;
 constexpr double kBroken = 0.004;
+constexpr int kRetryMs = 80;
+constexpr int64_t kLargeCents = 10'000;  // from here on a person has a look
+constexpr auto kPersonNeeds = std::chrono::seconds(45);
+constexpr double kCallsPerSecond = 14, kBurst = 28;  // of one client
 constexpr int kUsage = 64;
 
 struct Fate {
   double ms = 0;
   unsigned status = 200;
   uint64_t receipt = 0;
+  bool busy = false;
+};
+
+/// How many calls a client has left: a bucket that fills evenly.
+struct Allowance {
+  double calls = kBurst;
+  Clock::time_point at = Clock::now();
+
+  bool take() {
+    const auto now = Clock::now();
+    calls += std::chrono::duration<double>(now - at).count() * kCallsPerSecond;
+    calls = std::min(calls, kBurst);
+    at = now;
+    if (calls < 1) return false;
+    calls -= 1;
+    return true;
+  }
 };
 
 class Partner {
  public:
   explicit Partner(uint64_t seed) : draw_(seed) {}
 
-  shop::Response charge() {
-    const Fate fate = draw_fate();
-    std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(fate.ms));
-    if (fate.status == 503)
-      return {.status = 503, .body = "try again later\n", .type = "text/plain"};
-    if (fate.status == 402) return {.status = 402, .body = "declined\n", .type = "text/plain"};
-    return {.body = fmt::format("{:016x}", fate.receipt), .type = "text/plain"};
+  shop::Response answer(const shop::Request& request) {
+    if (request.path == "/healthz") return text(200, "ok\n");
+    if (request.path == "/degrade") return degrade(field(request, "share"));
+    if (request.path == "/charged") return text(200, fmt::format("{}\n", charged_.load()));
+    if (request.path == "/confirmation") return confirm(field(request, "cents"));
+    if (request.path != "/charge" && request.path != "/quote") return text(404, "not here\n");
+    if (!allowed(field(request, "client"))) return text(429, "slow down\n");
+    return request.path == "/quote" ? text(200, "0\n") : charge();
   }
 
  private:
+  static std::string field(const shop::Request& request, const char* name) {
+    const auto at = request.query.find(name);
+    return at == request.query.end() ? std::string() : at->second;
+  }
+  static shop::Response text(unsigned status, std::string body) {
+    return {.status = status, .body = std::move(body), .type = "text/plain"};
+  }
+
+  shop::Response charge() {
+    const Fate fate = draw_fate();
+    std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(fate.ms));
+    if (fate.busy) return text(503, fmt::format("busy retry_in_ms={}\n", kRetryMs));
+    if (fate.status == 503) return text(503, "try again later\n");
+    if (fate.status == 402) return text(402, "declined\n");
+    ++charged_;
+    return text(200, fmt::format("{:016x}", fate.receipt));
+  }
+
+  shop::Response confirm(const std::string& cents_text) const {
+    int64_t cents = 0;
+    std::from_chars(cents_text.data(), cents_text.data() + cents_text.size(), cents);
+    if (cents >= kLargeCents) std::this_thread::sleep_for(kPersonNeeds);
+    return text(200, "confirmed\n");
+  }
+
+  shop::Response degrade(const std::string& share_text) {
+    double share = -1;
+    std::from_chars(share_text.data(), share_text.data() + share_text.size(), share);
+    if (!(share >= 0 && share <= 1)) return text(400, "share: 0 to 1\n");
+    const std::lock_guard lock(mutex_);
+    busy_share_ = share;
+    return text(200, "degraded\n");
+  }
+
+  bool allowed(const std::string& client) {
+    const std::lock_guard lock(mutex_);
+    return allowances_[client].take();
+  }
+
   Fate draw_fate() {
     const std::lock_guard lock(mutex_);
     Fate fate{.ms = std::min(kMostMs, draw_.lognormal(kMedianMs, kSigma)), .receipt = draw_.bits()};
@@ -51,10 +115,15 @@ class Partner {
     } else if (luck < kBroken + kDeclined) {
       fate.status = 402;
     }
+    fate.busy = busy_share_ > 0 && draw_.unit() < busy_share_;
     return fate;
   }
+
   std::mutex mutex_;
   shop::Draw draw_;
+  std::map<std::string, Allowance> allowances_;
+  double busy_share_ = 0;
+  std::atomic<uint64_t> charged_ = 0;
 };
 
 }  // namespace
@@ -80,11 +149,7 @@ int main(int argc, char** argv) {
   Partner partner(seed);
   auto server = shop::Server::start(
       {.port = port, .release = "partner"},
-      [&partner](const shop::Request& request) -> shop::Response {
-        if (request.path == "/charge") return partner.charge();
-        if (request.path == "/healthz") return {.body = "ok\n", .type = "text/plain"};
-        return {.status = 404, .body = "not here\n", .type = "text/plain"};
-      },
+      [&partner](const shop::Request& request) { return partner.answer(request); },
       [](const shop::Served&) {});
   if (!server) {
     fmt::print(stderr, "shop-partner: {}\n", server.error().message);

@@ -76,7 +76,10 @@ int serve(const char* config_file) {
   auto timeout = payment_timeout(*config, *release);
   if (!timeout) return complain(timeout.error(), kBadConfig);
 
-  shop::Payment payment(config->partner_port, *timeout);
+  shop::Payment payment({.port = config->partner_port,
+                         .timeout_ms = *timeout,
+                         .client = fmt::format("shop-{}", config->port)},
+                        release->traits);
   shop::Pages pages(*release, **catalogue, **orders, payment);
   auto server = shop::Server::start(
       {.port = config->port, .release = release->name},

@@ -1,7 +1,10 @@
 #include "demo/shop/pages.h"
 
 #include <fmt/core.h>
+
 #include <charconv>
+#include <cstdlib>
+#include <limits>
 #include <stdexcept>
 
 namespace shop {
@@ -9,6 +12,8 @@ namespace {
 
 constexpr int kOrdersOnPage = 20;
 constexpr int kFoundOnPage = 20;
+constexpr const char* kCheckout =
+    "<form method=\"post\" action=\"/checkout\"><button>Order</button></form>";
 
 std::string escaped(std::string_view text) {
   std::string out;
@@ -31,6 +36,16 @@ std::string escaped(std::string_view text) {
     }
   }
   return out;
+}
+
+constexpr size_t kHeadingBytes = 12;
+
+// The bug: twelve bytes are not twelve characters, and half of one is none.
+std::string shortened(const std::string& name) {
+  if (name.size() <= kHeadingBytes) return name;
+  const auto next = static_cast<unsigned char>(name[kHeadingBytes]);
+  if ((next & 0xC0) == 0x80) throw std::invalid_argument("the heading is not valid UTF-8");
+  return name.substr(0, kHeadingBytes);
 }
 
 std::string page(std::string_view title, std::string_view body) {
@@ -113,35 +128,54 @@ std::string orders_of(sqlite3* db, int64_t id, const Traits& traits) {
 }  // namespace
 
 Response Pages::answer(const Request& request) {
+  const Traits& traits = release_.traits;
+  if (request.path == "/healthz") return health();
+  if (traits.keeps_sessions) sessions_.remember(request.path);
+  Response response;
+  if (traits.locks_across_io) {
+    const std::lock_guard lock(one_at_a_time_);  // the bug: the database and the partner take time
+    response = route(request);
+  } else {
+    response = route(request);
+  }
+  if (traits.fingerprints_pages) response.body += "<!-- " + fingerprint(response.body) + " -->\n";
+  return response;
+}
+
+Response Pages::route(const Request& request) {
   constexpr std::string_view kCustomer = "/customer/";
   if (request.path == "/") return home();
   if (request.path.starts_with(kCustomer)) return customer(request.path.substr(kCustomer.size()));
   if (request.path == "/search") return search(request);
   if (request.path == "/checkout") return checkout(request);
-  if (request.path == "/healthz") return health();
   return {.status = 404, .body = page("Not here", "")};
 }
 
-Response Pages::home() const {
-  return {.body = page("The shop",
-                       fmt::format("<p>Welcome. This is release {}.</p>", escaped(release_.name)))};
+Response Pages::home() {
+  const std::string best = release_.traits.counts_on_every_miss ? bestsellers_.html() : "";
+  return {.body = page("The shop", fmt::format("<p>Welcome. This is release {}.</p>{}",
+                                               escaped(release_.name), best))};
 }
 
 Response Pages::customer(const std::string& id) {
+  const Traits& traits = release_.traits;
   const int64_t number = number_of(id);
+  const std::string best = traits.counts_on_every_miss ? bestsellers_.html() : "";
   const auto lease = must(catalogue_.borrow());
-  const Customer found = number ? find_customer(lease.get(), number, release_.traits) : Customer{};
+  const Customer found = number ? find_customer(lease.get(), number, traits) : Customer{};
   if (found.name.empty()) return {.status = 404, .body = page("No such customer", "")};
-  const std::string orders = orders_of(lease.get(), number, release_.traits);
-  return {.body = page(found.name,
-                       fmt::format("<p>{}, {} orders, tier {}</p><ol>{}</ol>", escaped(found.town),
-                                   found.orders, escaped(found.tier), orders))};
+  const std::string orders = orders_of(lease.get(), number, traits);
+  if (traits.renders_nothing) return {};
+  const std::string title = traits.cuts_names_bytewise ? shortened(found.name) : found.name;
+  return {.body = page(title, fmt::format("<p>{}, {} orders, tier {}</p><ol>{}</ol>{}{}",
+                                          escaped(found.town), found.orders, escaped(found.tier),
+                                          orders, best, traits.hides_checkout ? "" : kCheckout))};
 }
 
 Response Pages::search(const Request& request) {
   const std::string wanted = field(request, "q");
   if (wanted.empty()) return {.status = 400, .body = page("Search for what?", "")};
-  const auto lease = must(catalogue_.borrow());
+  auto lease = must(catalogue_.borrow());
   const auto query = must(prepare(lease.get(),
                                   "SELECT id, name FROM customers WHERE name >= ?1 AND name < ?1 "
                                   "|| '\xf4\x8f\xbf\xbf' LIMIT ?2"));
@@ -152,6 +186,9 @@ Response Pages::search(const Request& request) {
     rows += fmt::format("<li><a href=\"/customer/{}\">{}</a></li>",
                         sqlite3_column_int64(query.get(), 0), escaped(text_at(query.get(), 1)));
   }
+  if (rows.empty() && release_.traits.forgets_connections) {
+    lease.keep();  // the bug: the way out for "nothing found" leaves the connection behind
+  }
   return {.body = page("Found", "<ol>" + rows + "</ol>")};
 }
 
@@ -160,6 +197,9 @@ Response Pages::checkout(const Request& request) {
   const int64_t customer = number_of(field(request, "customer"));
   const int64_t cents = number_of(field(request, "cents"));
   if (!customer || !cents) return {.status = 400, .body = page("Whose order, and what for?", "")};
+  if (release_.traits.amounts_in_16_bits && cents > std::numeric_limits<int16_t>::max()) {
+    std::abort();  // as an overflow that the compiler checks would
+  }
   const Charge charge = payment_.charge(customer, cents);
   if (charge.outcome == Charge::Outcome::declined)
     return {.status = 402, .body = page("Card declined", "")};
@@ -168,6 +208,7 @@ Response Pages::checkout(const Request& request) {
   if (auto placed = orders_.place(customer, cents, charge.receipt); !placed) {
     throw std::runtime_error(placed.error().message);
   }
+  if (release_.traits.leaves_sockets_open) warehouse_.tell(customer);
   return {.body = page("Thank you", fmt::format("<p>Receipt {}</p>", escaped(charge.receipt)))};
 }
 

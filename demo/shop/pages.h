@@ -2,9 +2,11 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
+#include "demo/shop/burdens.h"
 #include "demo/shop/payment.h"
 #include "demo/shop/release.h"
 #include "demo/shop/store.h"
@@ -28,11 +30,16 @@ struct Response {
 class Pages {
  public:
   Pages(const Release& release, Pool& catalogue, Orders& orders, Payment& payment)
-      : release_(release), catalogue_(catalogue), orders_(orders), payment_(payment) {}
+      : release_(release),
+        catalogue_(catalogue),
+        orders_(orders),
+        payment_(payment),
+        bestsellers_(catalogue) {}
   Response answer(const Request& request);
 
  private:
-  Response home() const;
+  Response route(const Request& request);
+  Response home();
   Response customer(const std::string& id);
   Response search(const Request& request);
   Response checkout(const Request& request);
@@ -42,6 +49,10 @@ class Pages {
   Pool& catalogue_;
   Orders& orders_;
   Payment& payment_;
+  Bestsellers bestsellers_;
+  Sessions sessions_;
+  Warehouse warehouse_;
+  std::mutex one_at_a_time_;
 };
 
 }  // namespace shop

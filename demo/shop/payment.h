@@ -1,10 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
+
+#include "demo/shop/release.h"
 
 namespace shop {
 
@@ -14,25 +17,41 @@ struct Charge {
   std::string receipt;  ///< when paid
 };
 
-/// The payment partner, over HTTP with kept connections. Thread-safe; a call blocks for at most the
-/// time-out.
+struct PartnerAddress {
+  int port = 0;
+  int timeout_ms = 800;
+  std::string client;  ///< who calls, by which the partner counts
+};
+
+/// The payment partner, over HTTP with kept connections. Thread-safe; a call blocks for at most
+/// twice the time-out, unless the release waits for more than an answer.
 class Payment {
  public:
-  Payment(int port, int timeout_ms);
+  Payment(PartnerAddress partner, const Traits& traits);
   ~Payment();
   Payment(const Payment&) = delete;
   Payment& operator=(const Payment&) = delete;
 
+  /// Throws what a release cannot read.
   Charge charge(int64_t customer, int64_t cents);
 
  private:
   struct Handle;
+  struct Answer {
+    long status = 0;  ///< 0: none
+    std::string text;
+  };
   std::unique_ptr<Handle> take();
   void give_back(std::unique_ptr<Handle> handle);
+  Answer ask(const char* path, int64_t customer, int64_t cents, long timeout_ms);
+  Answer ask_hedged(int64_t customer, int64_t cents);
+  Charge confirmed(Charge charge, int64_t customer, int64_t cents);
 
-  int port_, timeout_ms_;
+  const PartnerAddress partner_;
+  const Traits traits_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Handle>> idle_;
+  std::vector<std::future<Answer>> stragglers_;  ///< hedged calls that came second
 };
 
 }  // namespace shop

@@ -87,6 +87,11 @@ void Pool::give_back(Database db) {
   freed_.notify_one();
 }
 
+void Pool::lost(Database db) {
+  const std::lock_guard lock(mutex_);
+  lost_.push_back(std::move(db));
+}
+
 Pool::Lease::~Lease() {
   if (db_) pool_->give_back(std::move(db_));
 }

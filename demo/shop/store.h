@@ -45,6 +45,8 @@ class Pool {
     Lease& operator=(Lease&&) = delete;
     ~Lease();
     sqlite3* get() const { return db_.get(); }
+    /// Never gives it back.
+    void keep() { pool_->lost(std::move(db_)); }
 
    private:
     Pool* pool_;
@@ -58,9 +60,11 @@ class Pool {
  private:
   Pool() = default;
   void give_back(Database db);
+  void lost(Database db);
   std::mutex mutex_;
   std::condition_variable freed_;
   std::vector<Database> free_;
+  std::vector<Database> lost_;  ///< open, and of use to nobody
 };
 
 /// Orders placed on this host: its own file, written by one connection under a lock.

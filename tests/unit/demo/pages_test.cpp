@@ -25,7 +25,12 @@ class ShopPages : public ::testing::Test {
     release_ = {.name = "test", .behaviours = {}, .traits = traits};
     pool_ = std::move(Pool::open(folder_ / "shop.db").value());
     orders_ = std::move(Orders::open(folder_ / "orders.db").value());
-    pages_ = std::make_unique<Pages>(release_, *pool_, *orders_, payment_);
+    payment_ = std::make_unique<Payment>(nobody_, traits);
+    pages_ = std::make_unique<Pages>(release_, *pool_, *orders_, *payment_);
+  }
+
+  Response get(const std::string& path, std::map<std::string, std::string> query = {}) {
+    return pages_->answer({.method = "GET", .path = path, .query = std::move(query)});
   }
 
   /// Statuses of every customer's page; what a page throws the server turns into a 500.
@@ -45,7 +50,8 @@ class ShopPages : public ::testing::Test {
   Release release_;
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<Orders> orders_;
-  Payment payment_{1, 100};  // nobody answers on port 1
+  const PartnerAddress nobody_{.port = 1, .timeout_ms = 100, .client = "test"};
+  std::unique_ptr<Payment> payment_;
   std::unique_ptr<Pages> pages_;
 };
 
@@ -101,6 +107,68 @@ TEST_F(ShopPages, TheSameSeedGivesTheSameData) {
     return std::array{sqlite3_column_int64(query, 0), sqlite3_column_int64(query, 1), sqlite3_column_int64(query, 2)};
   };
   EXPECT_EQ(sum(folder_ / "shop.db"), sum(other / "shop.db"));
+}
+
+TEST_F(ShopPages, UnicodeBreaksOnSomeNamesOutsideAsciiOnly) {
+  serve({.cuts_names_bytewise = true});
+  auto statuses = all_customers();
+  EXPECT_GT(statuses[500], 5);
+  EXPECT_GT(statuses[200], 130);
+}
+
+TEST_F(ShopPages, PoolRunsOutOnSearchesThatFindNothing) {
+  serve({.forgets_connections = true});
+  for (int i = 0; i + 1 < Pool::kConnections; ++i) get("/search", {{"q", "Jurgen"}});
+  EXPECT_EQ(get("/search", {{"q", "Bj"}}).status, 200U) << "one connection is left";
+  get("/search", {{"q", "Jurgen"}});
+  EXPECT_THROW(get("/customer/1"), std::runtime_error);
+}
+
+TEST_F(ShopPages, AGoodReleaseGivesEveryConnectionBack) {
+  serve({});
+  for (int i = 0; i < 2 * Pool::kConnections; ++i) get("/search", {{"q", "Jurgen"}});
+  EXPECT_EQ(get("/customer/1").status, 200U);
+}
+
+TEST_F(ShopPages, HalfFeatureShowsThePageWithoutTheButton) {
+  serve({});
+  EXPECT_NE(get("/customer/1").body.find("/checkout"), std::string::npos);
+  serve({.hides_checkout = true});
+  EXPECT_EQ(get("/customer/1").status, 200U);
+  EXPECT_EQ(get("/customer/1").body.find("/checkout"), std::string::npos);
+}
+
+TEST_F(ShopPages, SilentAnswersWellAndSaysNothing) {
+  serve({.renders_nothing = true});
+  EXPECT_EQ(get("/customer/1").status, 200U);
+  EXPECT_TRUE(get("/customer/1").body.empty());
+}
+
+TEST_F(ShopPages, CpuShowsTheSamePageWithAFingerprintBehind) {
+  serve({});
+  const std::string plain = get("/customer/1").body;
+  serve({.fingerprints_pages = true});
+  const std::string marked = get("/customer/1").body;
+  EXPECT_TRUE(marked.starts_with(plain));
+  EXPECT_GT(marked.size(), plain.size());
+}
+
+TEST_F(ShopPages, StampedeAndLockAndLeakAnswerEveryCustomer) {
+  for (const Traits& traits : {Traits{.counts_on_every_miss = true}, Traits{.locks_across_io = true},
+                               Traits{.keeps_sessions = true}}) {
+    serve(traits);
+    EXPECT_EQ(all_customers(), (std::map<unsigned, int>{{200, 200}}));
+  }
+}
+
+TEST_F(ShopPages, CrashDiesOnALargeOrderAndOnNoOther) {
+  serve({.amounts_in_16_bits = true});
+  const auto order = [this](const char* cents) {
+    return pages_->answer(
+        {.method = "POST", .path = "/checkout", .query = {{"customer", "3"}, {"cents", cents}}});
+  };
+  EXPECT_EQ(order("32767").status, 502U);
+  EXPECT_DEATH(order("32768"), "");
 }
 
 }  // namespace
