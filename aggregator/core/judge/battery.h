@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/exp_histogram.h"
@@ -92,8 +93,19 @@ struct Finding {
   std::optional<double> effect{}, effect_low{}, effect_high{};
   /// Smallest ratio that would have been seen by now, by expected evidence.
   std::optional<double> visible_effect{};
-  /// Until what must be seen would be seen at this traffic; 0 = already.
+  /// The next smaller ratio, and how long until it would be seen at this traffic.
+  std::optional<double> next_effect{}, seconds_to_next_effect{};
+  /// Until what must be seen would be seen at this traffic; 0 = already. `must_see`: in words,
+  /// which live as long as the battery.
   std::optional<double> seconds_to_must_see{};
+  std::string_view must_see{};
+  /// The ratio that is forgiven at the moment because the process warms up; 1 = nothing any more.
+  std::optional<double> warmup_margin{};
+  /// Nothing is judged before the youngest process has this age; absent once it has.
+  std::optional<double> judged_from_seconds{};
+  /// Of a leak: growth a second of the canary and of the others over the last look, the 95 %
+  /// interval of the difference, and the room that would be filled (assumed: no host reports it).
+  std::optional<double> slope{}, baseline_slope{}, slope_low{}, slope_high{}, room{};
   double spread = 0;             ///< sd of the null in log odds
   bool history_assumed = false;  ///< too little past: priors rule
 };

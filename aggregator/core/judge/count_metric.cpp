@@ -51,6 +51,7 @@ void CountMetric::step(const StepView& view, std::span<const size_t> rows) {
     counts.baseline = family_.baseline_requests();
     counts.baseline_bad = family_.baseline_bad();
     offset.fade = std::log(faded / counts.canary);  // a pool of mixed ages
+    fade_ = offset.fade;
   }
   total_.canary += counts.canary;
   total_.canary_bad += counts.canary_bad;
@@ -100,7 +101,15 @@ Finding CountMetric::finding() const {
     std::swap(f.effect_low, f.effect_high);
   }
   f.visible_effect = foresight_.visible_effect();
-  if (asks_at_end()) f.seconds_to_must_see = foresight_.seconds_to_must_see();
+  if (const auto next = family_.settings().mirrored ? std::nullopt : foresight_.next()) {
+    f.next_effect = next->shown;
+    f.seconds_to_next_effect = next->seconds;
+  }
+  if (asks_at_end()) {
+    f.seconds_to_must_see = foresight_.seconds_to_must_see();
+    f.must_see = family_.settings().must_see_text;
+  }
+  f.warmup_margin = shown(fade_);
   f.spread = plan_.options.null.s;
   f.history_assumed = family_.spread().assumed();
   return f;

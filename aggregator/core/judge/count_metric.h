@@ -29,6 +29,7 @@ class CountMetric final : public Metric {
   Foresight foresight_;
   EarlyPass early_;
   Counts total_;
+  double fade_ = 0;  // of the last step with requests
 };
 
 }  // namespace serin::judge

@@ -21,6 +21,7 @@ LeakSettings memory_leak(const Options& o) {
   return {.first_look_seconds = 240,
           .suspect_until_seconds = 900,
           .margin = o.memory_left_bytes / kHalfDaySeconds,
+          .fills_in_seconds = kHalfDaySeconds,
           .sd_floor = 1000};
 }
 
@@ -28,6 +29,7 @@ LeakSettings descriptor_leak(const Options& o) {
   return {.first_look_seconds = 120,
           .suspect_until_seconds = 0,
           .margin = o.fds_left / kHalfDaySeconds,
+          .fills_in_seconds = kHalfDaySeconds,
           .sd_floor = 0.001};
 }
 

@@ -11,6 +11,7 @@ constexpr double kLower10Percent =
     1.2815515655446004;  // normal quantile: 90 % of runs count at least that
 constexpr double kMaxShare = 0.95;
 constexpr double kLeastProgress = 0.02;  // below it an extrapolation says nothing
+constexpr double kFaded = 0.1;           // log odds of warm-up margin that slow nothing down
 
 CountOptions ticked(CountOptions o) {
   o.cap_factor = kTickSeconds / o.seconds_per_step;
@@ -51,10 +52,26 @@ void Foresight::step(const Counts& c, const Offset& offset) {
   if (tick_.canary > 0) {
     mean = {.shift = std::log(shifted_ / tick_.canary), .fade = std::log(faded_ / tick_.canary)};
   }
+  fade_ = mean.fade;
   for (Watch& w : effects_) advance(w, Power::even, tick_, mean);
   advance(must_see_, Power::high, tick_, mean);
   tick_ = {};
   tick_seconds_ = faded_ = shifted_ = 0;
+  check_point();
+}
+
+// How fast evidence grows now is told by the later half of the watch: at first the warm-up margin
+// and the price of looking at many effects hold it back. Points that double need no history.
+void Foresight::check_point() {
+  if (elapsed_ < 2 * middle_seconds_) return;
+  const auto move = [](Watch& w) {
+    w.before = w.middle;
+    w.middle = w.detector.progress();
+  };
+  for (Watch& w : effects_) move(w);
+  move(must_see_);
+  before_seconds_ = middle_seconds_;
+  middle_seconds_ = elapsed_;
 }
 
 void Foresight::advance(Watch& watch, Power power, const Counts& tick, const Offset& offset) {
@@ -83,11 +100,28 @@ std::optional<double> Foresight::visible_effect() const {
   return std::nullopt;
 }
 
+std::optional<Foresight::Next> Foresight::next() const {
+  for (auto w = effects_.rbegin(); w != effects_.rend(); ++w) {
+    if (w->detector.fired()) continue;
+    // While the margin fades, evidence gathers faster and faster: no pace to go by yet.
+    const bool tells = fade_ <= kFaded;
+    return Next{.shown = w->effect.shown, .seconds = tells ? seconds_to(*w) : std::nullopt};
+  }
+  return std::nullopt;
+}
+
 std::optional<double> Foresight::seconds_to_must_see() const {
-  const double progress = must_see_.detector.progress();
+  return seconds_to(must_see_);
+}
+
+std::optional<double> Foresight::seconds_to(const Watch& watch) const {
+  const double progress = watch.detector.progress();
   if (progress >= 1) return 0;
-  if (progress < kLeastProgress) return std::nullopt;
-  return elapsed_ * (1 - progress) / progress;
+  const bool at_middle = elapsed_ <= middle_seconds_;  // nothing came after it yet
+  const double since = elapsed_ - (at_middle ? before_seconds_ : middle_seconds_);
+  const double gained = progress - (at_middle ? watch.before : watch.middle);
+  if (since <= 0 || progress < kLeastProgress || gained <= 0) return std::nullopt;
+  return since * (1 - progress) / gained;
 }
 
 }  // namespace serin::judge

@@ -31,6 +31,13 @@ class Foresight {
 
   /// Smallest effect, as shown, whose expected evidence has crossed; absent if none.
   [[nodiscard]] std::optional<double> visible_effect() const;
+  /// The next smaller effect, as shown, and how long until it would be seen at this traffic; absent
+  /// where all are visible. `seconds` absent: it cannot be told.
+  struct Next {
+    double shown = 1;
+    std::optional<double> seconds;
+  };
+  [[nodiscard]] std::optional<Next> next() const;
   /// Whether `must_see` would have been seen by now with 90 % power.
   [[nodiscard]] bool must_see_visible() const { return must_see_.detector.fired(); }
   /// Until then at this traffic; 0 = already, absent = cannot be told.
@@ -41,16 +48,21 @@ class Foresight {
     Effect effect;
     Detector detector;
     double expected = 0,
-           counted = 0;  ///< bad requests expected so far; of these, fed to the detector
+           counted = 0;             ///< bad requests expected so far; of these, fed to the detector
+    double middle = 0, before = 0;  ///< progress at the check points
   };
   enum class Power { even, high };
   void advance(Watch& watch, Power power, const Counts& tick, const Offset& offset);
+  void check_point();
+  [[nodiscard]] std::optional<double> seconds_to(const Watch& watch) const;
 
   std::unique_ptr<CountPlan> plan_;
   std::array<Watch, kEffects> effects_;
   Watch must_see_;
   Counts tick_;
   double tick_seconds_ = 0, elapsed_ = 0, faded_ = 0, shifted_ = 0, step_seconds_ = 1;
+  double middle_seconds_ = 0, before_seconds_ = 0;  // check points: the end of a tick each
+  double fade_ = 0;                                 // of the last tick
 };
 
 }  // namespace serin::judge

@@ -20,8 +20,9 @@ struct LeakSettings {
   /// Until this age a slope only counts when it does not flatten: a filling cache slows down, a
   /// leak does not.
   double suspect_until_seconds = 0;
-  double margin = 0;    ///< slope that nobody minds, a second
-  double sd_floor = 0;  ///< of a host's slope, a second
+  double margin = 0;            ///< slope that nobody minds, a second
+  double fills_in_seconds = 0;  ///< the room is what a slope of `margin` fills in this time
+  double sd_floor = 0;          ///< of a host's slope, a second
 };
 
 struct GaugeSettings {

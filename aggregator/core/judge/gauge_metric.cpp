@@ -17,6 +17,7 @@ constexpr double kGraceSeconds = 60, kFade = 0.1, kFadeTau = 20;
 constexpr double kAgeRatio = 1.15;
 constexpr double kNotFlattening = 0.7;
 constexpr size_t kLeastHosts = 3;
+constexpr double kOneSide = 0.025;  // of a 95 % interval
 constexpr std::array<double, 6> kRatios = {1.1, 1.2, 1.5, 2, 3, 5};
 
 }  // namespace
@@ -43,6 +44,12 @@ void LeakTest::look(const GaugeFamily& family, const Scope& scope, double age) {
   const double sd =
       std::sqrt((others.variance + settings_.sd_floor * settings_.sd_floor) * (1 / k + 1 / m));
   const double z = (*rise - others.mean - settings_.margin) / sd;
+  const double half =
+      sd * student_upper_quantile(kOneSide / static_cast<double>(ages_.size()), m - 1);
+  growth_ = {.canary = *rise,
+             .others = others.mean,
+             .low = *rise - others.mean - half,
+             .high = *rise - others.mean + half};
   if (now < settings_.suspect_until_seconds) {
     const auto first = family.slope(scope, from, middle), last = family.slope(scope, middle, to);
     if (!first || !last || *last < kNotFlattening * *first) return;
@@ -73,9 +80,10 @@ void GaugeMetric::step(const StepView&, std::span<const size_t>) {
   blocks_ += 1;
   canary_sum_ += canary->mean;
   baseline_sum_ += baseline->mean;
+  age_ = canary->least_age + kBlockSeconds;
   if (level_ && canary->least_age >= kGraceSeconds) {
-    const double fade = kFade * std::exp(-(canary->least_age - kGraceSeconds) / kFadeTau);
-    level_->block(canary->deviation - baseline->deviation - fade);
+    fade_ = kFade * std::exp(-(canary->least_age - kGraceSeconds) / kFadeTau);
+    level_->block(canary->deviation - baseline->deviation - *fade_);
   }
   if (leak_) leak_->look(family_, scope_, canary->least_age + kBlockSeconds);
 }
@@ -104,8 +112,24 @@ Finding GaugeMetric::finding() const {
     f.baseline = baseline_sum_ / blocks_;
   }
   f.spread = null_.s_slow;
+  const double first = level_ ? kGraceSeconds : leak_->settings().first_look_seconds;
+  if (age_ < first) f.judged_from_seconds = first;
+  if (leak_) {
+    f.room = leak_->settings().margin * leak_->settings().fills_in_seconds;
+    if (const auto& growth = leak_->growth()) {
+      f.slope = growth->canary;
+      f.baseline_slope = growth->others;
+      f.slope_low = growth->low;
+      f.slope_high = growth->high;
+    }
+  }
   if (!level_) return f;
+  if (fade_) f.warmup_margin = std::exp(*fade_);
   if (const auto mean = level_->mean()) f.effect = std::exp(*mean);
+  if (const auto interval = level_->interval()) {
+    f.effect_low = std::exp(interval->low);
+    f.effect_high = std::exp(interval->high);
+  }
   for (const double ratio : kRatios) {
     if (!level_->would_see(std::log(ratio))) continue;
     f.visible_effect = ratio;

@@ -18,8 +18,17 @@ class LeakTest {
   [[nodiscard]] double log_evidence() const { return evidence_; }  ///< minus the log of the p-value
   [[nodiscard]] double threshold() const { return threshold_; }
 
+  /// The last look, a second: absent before it. The interval of the difference holds at all looks
+  /// together with probability 0.95.
+  struct Growth {
+    double canary = 0, others = 0, low = 0, high = 0;
+  };
+  [[nodiscard]] const std::optional<Growth>& growth() const { return growth_; }
+  [[nodiscard]] const LeakSettings& settings() const { return settings_; }
+
  private:
   LeakSettings settings_;
+  std::optional<Growth> growth_;
   std::vector<double> ages_;
   size_t next_ = 0;
   double threshold_ = 0, evidence_ = 0;
@@ -51,6 +60,8 @@ class GaugeMetric final : public Metric {
   std::optional<LeakTest> leak_;
   LevelNull null_;
   double blocks_ = 0, canary_sum_ = 0, baseline_sum_ = 0;
+  double age_ = 0;              // of the youngest host, at the last block's end
+  std::optional<double> fade_;  // warm-up subtracted from the level's last block
 };
 
 }  // namespace serin::judge

@@ -37,9 +37,14 @@ LevelTest::LevelTest(const LevelNull& null, double margin, double alpha)
   for (double& w : worse_weight_) w /= worse_sum;
 }
 
-double LevelTest::ratio(double mean, double blocks) const {
+// Half the inverse variance of the mean of so many blocks.
+double LevelTest::precision(double blocks) const {
   const double share = std::min(1.0, kNoiseSeconds / (blocks * kBlockSeconds));
-  const double precision = 0.5 / (null_.s_fast * null_.s_fast * share);
+  return 0.5 / (null_.s_fast * null_.s_fast * share);
+}
+
+double LevelTest::ratio(double mean, double blocks) const {
+  const double precision = this->precision(blocks);
   std::array<double, kGrid> log_likelihood;
   double top = -HUGE_VAL;
   for (size_t j = 0; j < kGrid; ++j) {
@@ -58,6 +63,7 @@ double LevelTest::ratio(double mean, double blocks) const {
 void LevelTest::block(double deviation) {
   if (blocks_ >= kStretchBlocks) {
     blocks_ = sum_ = now_ = 0;
+    ++stretch_;
     if (!fired_) threshold_ += std::log(2.0);
   }
   blocks_ += 1;
@@ -73,6 +79,18 @@ void LevelTest::block(double deviation) {
 std::optional<double> LevelTest::mean() const {
   if (blocks_ <= 0) return std::nullopt;
   return sum_ / blocks_;
+}
+
+// The running mean itself is normal around the truth, so a normal mixture has a closed form
+// (Robbins 1970): sd of the mixture = that of one block, which is widest at the first look.
+std::optional<LevelTest::Interval> LevelTest::interval() const {
+  const auto at = mean();
+  if (!at) return std::nullopt;
+  const double variance = 0.5 / precision(blocks_), mixed = null_.s_fast * null_.s_fast;
+  const double log_odds = std::log(20.0) + stretch_ * std::log(2.0);
+  const double half = std::sqrt(variance * (variance + mixed) / mixed *
+                                (2 * log_odds + std::log((variance + mixed) / variance)));
+  return Interval{.low = *at - half, .high = *at + half};
 }
 
 bool LevelTest::would_see(double deviation) const {

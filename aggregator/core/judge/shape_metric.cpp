@@ -134,6 +134,7 @@ Finding ShapeMetric::finding() const {
   f.canary = quantile(all_canary_, family_.range(), kShown);
   f.baseline = quantile(all_baseline_, family_.range(), kShown);
   if (f.canary && f.baseline) f.effect = *f.canary / *f.baseline;
+  f.warmup_margin = std::exp(fade_);
   f.spread = plan_.s();
   f.history_assumed = family_.assumed();
   return f;

@@ -192,6 +192,38 @@ TEST(Gauges, WhatWouldBeSeenByNowIsSaid) {
   ASSERT_TRUE(cpu->visible_effect);
   EXPECT_LE(*cpu->visible_effect, 1.5);
   EXPECT_NEAR(*cpu->canary, .002, .001);
+  ASSERT_TRUE(cpu->effect && cpu->effect_low && cpu->effect_high);
+  EXPECT_LT(*cpu->effect_low, 1);
+  EXPECT_GT(*cpu->effect_high, 1);
+}
+
+TEST(Gauges, ALeakIsToldAsGrowthWithItsInterval) {
+  Machines machines;
+  constexpr double kGrowth = 2e6;
+  machines.memory = [](double age) { return kGrowth * age; };
+  Watch run(machines, 3);
+  ASSERT_EQ(run.judge(600).first, "rss_bytes");
+  const Finding& leak = run.last;
+  EXPECT_EQ(leak.process, "SLOPE");
+  ASSERT_TRUE(leak.slope && leak.baseline_slope && leak.slope_low && leak.slope_high && leak.room);
+  EXPECT_NEAR(*leak.slope, kGrowth, .1 * kGrowth);
+  EXPECT_LT(*leak.slope_low, kGrowth);
+  EXPECT_GT(*leak.slope_high, kGrowth);
+  EXPECT_DOUBLE_EQ(*leak.room, Options{}.memory_left_bytes);
+  EXPECT_FALSE(leak.effect) << "a ratio of two levels says nothing of a slope";
+}
+
+TEST(Gauges, AgesThatAreTooYoungAreSaidToBe) {
+  Watch run(Machines{}, 4);
+  run.judge(50);
+  for (const Finding& f : run.findings) {
+    if (f.metric == "errors") continue;  // judged from the first second on
+    const bool leak_only = f.metric == "rss_bytes";
+    EXPECT_EQ(f.judged_from_seconds, leak_only ? 240 : 60) << f.metric;
+  }
+  Watch later(Machines{}, 4);
+  later.judge(300);
+  for (const Finding& f : later.findings) EXPECT_FALSE(f.judged_from_seconds) << f.metric;
 }
 
 }  // namespace
