@@ -11,6 +11,8 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/service_file.h"
+#include "common/service_manager.h"
+#include "common/watchdog.h"
 
 namespace serin::agent {
 namespace {
@@ -96,11 +98,15 @@ class Agent {
     return {};
   }
 
-  void run() { loop_.run(); }
+  void run() {
+    notify_manager("READY=1");
+    loop_.run();
+  }
 
  private:
   void stop() {
     if (std::exchange(stopping_, true)) return;
+    notify_manager("STOPPING=1");
     sampler_->farewell();
     uplink_->close(kFarewellMs, [this] { loop_.stop(); });
   }
@@ -109,6 +115,7 @@ class Agent {
   std::string boot_id_;
   HostClock clock_;
   UvLoop loop_;
+  Watchdog watchdog_{loop_.get()};
   HelperClient helper_{loop_.get(), config_.helper_socket};
   std::unique_ptr<Uplink> uplink_;
   std::optional<CommandRelay> relay_;

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "common/file.h"
+#include "common/service_manager.h"
 #include "schema/text.h"
 
 namespace serin::aggregator {
@@ -66,7 +67,7 @@ void read_nats(ConfigTable& root, Bus::Options& bus) {
       nats->problem("url", fmt::format("\"{}\" must begin with nats:// or tls://", url));
     }
   }
-  if (auto file = nats->string("credentials")) bus.credentials = *file;
+  if (auto file = nats->string("credentials")) bus.credentials = credential_path(*file);
   read_streams(*nats, bus.limits);
 }
 
@@ -79,7 +80,7 @@ void read_api(ConfigTable& root, AggregatorConfig& config) {
     else
       api->problem("listen", listen.error().message);
   }
-  if (auto file = api->string("tokens")) config.tokens = *file;
+  if (auto file = api->string("tokens")) config.tokens = credential_path(*file);
   if (!config.tokens && !config.listen.loopback()) {
     api->problem("listen",
                  "without tokens only this machine is served: set tokens, or listen on 127.0.0.1");
@@ -95,7 +96,7 @@ void read_api(ConfigTable& root, AggregatorConfig& config) {
 std::optional<std::string> read_secret(ConfigTable& table, std::string_view key) {
   const auto file = table.string(key);
   if (!file) return std::nullopt;
-  auto text = read_file(*file, kMostSecretBytes);
+  auto text = read_file(credential_path(*file), kMostSecretBytes);
   if (!text) {
     table.problem(key, text.error().message);
     return std::nullopt;
@@ -164,6 +165,7 @@ Result<AggregatorConfig> load_aggregator_config(const std::filesystem::path& fil
   read_api(*root, config);
   read_path(*root, "state", "dir", config.state_dir);
   read_path(*root, "signing", "key", config.signing_key);
+  config.signing_key = credential_path(config.signing_key);
   config.policies = policy_from_config(*root);
   for (ConfigTable& table : root->tables("notify")) {
     Sink sink = read_sink(table, config.sinks.size() + 1);

@@ -11,6 +11,8 @@
 #include "aggregator/config.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/service_manager.h"
+#include "common/watchdog.h"
 
 namespace serin::aggregator {
 
@@ -39,7 +41,10 @@ class Runner {
 
   Result<void> run() {
     begin();
-    if (outcome_) loop_.run();
+    if (outcome_) {
+      notify_manager("READY=1");
+      loop_.run();
+    }
     aggregator_.reset();
     return outcome_;
   }
@@ -78,6 +83,7 @@ class Runner {
   void finish() {
     if (std::exchange(stopping_, true)) return loop_.stop();  // asked twice: at once
     log::info("stopping");
+    notify_manager("STOPPING=1");
     pause_.stop();
     if (!aggregator_) return end_.start(0);
     aggregator_->stop([this] { end_.start(0); });
@@ -85,6 +91,7 @@ class Runner {
 
   AggregatorConfig config_;
   UvLoop loop_;
+  Watchdog watchdog_{loop_.get()};
   UvTimer pause_, end_;
   UvSignal terminate_, interrupt_;
   std::optional<UvTimer> restart_, gone_;

@@ -9,6 +9,7 @@
 #include "agent/rollback/launcher.h"
 #include "agent/rollback/server.h"
 #include "common/log.h"
+#include "common/service_manager.h"
 
 namespace serin::helper {
 namespace {
@@ -55,11 +56,12 @@ int listen(const Invocation& invocation) {
   Helper helper(invocation.settings, clock, launcher, observer);
   if (auto started = helper.start(); !started) return failed(started.error());
   const UniqueFd stop = stop_signals();
-  notify_ready();
+  notify_manager("READY=1");
   log::info("host {}: ready", invocation.settings.host);
   ServerOptions options{.idle_us = std::nullopt, .stop_fd = stop.get()};
   if (by_systemd) options.idle_us = kIdleUs;
   const auto served = serve(*listening, helper, invocation.settings, clock, options);
+  notify_manager("STOPPING=1");
   if (!by_systemd) ::unlink(invocation.socket.c_str());
   return served ? 0 : failed(served.error());
 }

@@ -17,8 +17,6 @@ namespace serin::helper {
 Result<UniqueFd> listen_at(const std::filesystem::path& path);
 /// The one that systemd hands over (LISTEN_FDS); nullopt when it does not.
 std::optional<UniqueFd> handed_over_socket();
-/// Tells systemd that we are ready, when it asked to be told (NOTIFY_SOCKET).
-void notify_ready();
 
 struct ServerOptions {
   std::optional<int64_t> idle_us;  ///< leave after so long without a connection; never where absent

@@ -94,18 +94,4 @@ std::optional<UniqueFd> handed_over_socket() {
   return UniqueFd(kFirstHandedOver);
 }
 
-void notify_ready() {
-  const char* path = std::getenv("NOTIFY_SOCKET");
-  if (path == nullptr || (*path != '/' && *path != '@')) return;
-  auto address = address_of(path);
-  if (!address) return;
-  if (*path == '@') address->sun_path[0] = '\0';
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
-  const UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!fd) return;
-  constexpr std::string_view kReady = "READY=1";
-  static_cast<void>(!::sendto(fd.get(), kReady.data(), kReady.size(), MSG_NOSIGNAL,
-                              reinterpret_cast<const sockaddr*>(&*address), size));
-}
-
 }  // namespace serin::helper

@@ -6,6 +6,7 @@
 
 #include "common/config.h"
 #include "common/ids.h"
+#include "common/service_manager.h"
 
 namespace serin::agent {
 namespace {
@@ -15,7 +16,7 @@ constexpr size_t kMaxHostId = 64;
 void read_nats(ConfigTable& nats, AgentConfig& config) {
   if (auto urls = nats.strings("url")) config.nats_urls = std::move(*urls);
   if (config.nats_urls.empty()) nats.missing("url", "the NATS servers that samples are sent to");
-  if (auto file = nats.string("credentials")) config.credentials = *file;
+  if (auto file = nats.string("credentials")) config.credentials = credential_path(*file);
 }
 
 void read_host(ConfigTable& host, AgentConfig& config) {
