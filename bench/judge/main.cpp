@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
     if (wanted == command.name) return command.run(argc - 1, argv + 1);
   }
   fmt::print(stderr, "usage: serin-bench-judge COMMAND [options]\n");
-  for (const auto& command : commands) fmt::print(stderr, "  {:<8} {}\n", command.name, command.what);
+  for (const auto& command : commands)
+    fmt::print(stderr, "  {:<8} {}\n", command.name, command.what);
   return 2;
 }
