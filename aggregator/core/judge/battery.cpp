@@ -47,7 +47,11 @@ struct Battery::State {
   bool stepped = false;
   std::vector<HostStep> canary_steps;  // scratch
   std::optional<Finding> fired;
+  std::vector<std::string> demoted;  // may not decide
 
+  [[nodiscard]] bool advisory(const std::string& metric) const {
+    return std::find(demoted.begin(), demoted.end(), metric) != demoted.end();
+  }
   Canary* find(uint32_t host);
   double bounded_age(Canary& canary, double age) const;
   void open_pool(double at_seconds);
@@ -116,7 +120,9 @@ void Battery::State::step(Gathering& g, const StepView& view, double at_seconds)
   }
   for (const auto& metric : g.metrics) {
     metric->step(view, g.rows);
-    if (!fired && metric->fired() && at_seconds >= g.may_fire_from) fired = finding_of(g, *metric);
+    if (fired || !metric->fired() || at_seconds < g.may_fire_from) continue;
+    Finding finding = finding_of(g, *metric);
+    if (!finding.advisory) fired = std::move(finding);
   }
 }
 
@@ -141,6 +147,7 @@ const Gathering* Battery::State::headline() const {
 Finding Battery::State::finding_of(const Gathering& g, const Metric& metric) const {
   Finding finding = metric.finding();
   if (!pool && &g == headline()) finding.host.reset();
+  finding.advisory = advisory(finding.metric);
   return finding;
 }
 
@@ -164,6 +171,9 @@ Battery::Battery(const Options& options, std::vector<HostHistory> history)
     : state_(std::make_unique<State>()) {
   state_->options = options;
   state_->families = make_families(options, history);
+  for (const Trust& trust : options.trust) {
+    if (trust.advisory) demote(trust.metric);
+  }
 }
 
 Battery::~Battery() = default;
@@ -218,6 +228,16 @@ void Battery::step(double at_seconds, std::span<const HostStep> canary,
   for (const auto& family : s.families) family->observe(view);
   if (s.pool) s.step(*s.pool, view, at_seconds);
   for (Gathering& g : s.hosts) s.step(g, view, at_seconds);
+}
+
+void Battery::demote(std::string_view metric) {
+  constexpr std::string_view kWhole = "latency_shape";  // reads the same requests as the edges do
+  auto& demoted = state_->demoted;
+  const auto add = [&](std::string_view name) {
+    if (!state_->advisory(std::string(name))) demoted.emplace_back(name);
+  };
+  add(metric);
+  if (metric.starts_with("latency_")) add(kWhole);
 }
 
 const Finding* Battery::fired() const {

@@ -55,6 +55,13 @@ struct BusinessCounter {
   Worse worse = Worse::lower;
 };
 
+/// How far a metric may be trusted: its record on untouched hosts (placebo_book.h).
+struct Trust {
+  std::string metric;
+  double widening = 1;    ///< factor on the spread between hosts
+  bool advisory = false;  ///< what it finds is shown, and rolls nothing back
+};
+
 /// Margins, and what it takes to decide. Defaults suit a service nobody has tuned.
 struct Options {
   double false_rollback_probability = 0.01;
@@ -77,6 +84,10 @@ struct Options {
   /// A leak is what fills this within half a day.
   double memory_left_bytes = 8e9, fds_left = 1000;
   double warmup_factor_latency = 4, warmup_tau_latency_seconds = 20;
+  std::vector<Trust> trust{};  ///< metrics that are not named are trusted
+  /// Untouched hosts are judged, which did not restart: no change between restarts is allowed for,
+  /// nothing warms up; neither the whole-histogram engine nor restarts take part.
+  bool placebo = false;
 };
 
 /// One e-process battery's standing: a metric, for the pool (host absent) or one canary host.
@@ -108,6 +119,7 @@ struct Finding {
   std::optional<double> slope{}, baseline_slope{}, slope_low{}, slope_high{}, room{};
   double spread = 0;             ///< sd of the null in log odds
   bool history_assumed = false;  ///< too little past: priors rule
+  bool advisory = false;         ///< fires on untouched hosts too: shown, and rolls nothing back
 };
 
 struct PassAnswer {
@@ -141,7 +153,10 @@ class Battery {
   void step(double at_seconds, std::span<const HostStep> canary,
             std::span<const HostStep> baseline);
 
-  /// The first finding that fired, latched; null while none has.
+  /// What this metric finds from now on rolls nothing back: it has fired on untouched hosts.
+  void demote(std::string_view metric);
+
+  /// The first finding of a metric that may decide and that fired, latched; null while none has.
   [[nodiscard]] const Finding* fired() const;
   /// All findings as of the last step, pool first.
   [[nodiscard]] std::vector<Finding> findings() const;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "aggregator/core/judge/families.h"
+
 namespace serin::judge {
 namespace {
 
@@ -83,7 +85,9 @@ class BusinessFamily final : public CountFamily {
     s.metric = name;
     s.alpha = alpha;
     s.margin = std::log(kMargin);
-    s.floor = kRestartFloor;
+    s.floor = o.placebo ? 0 : kRestartFloor;
+    s.widening = trust_of(o, name).widening;
+    s.placebo = o.placebo;
     s.prior = kErrorPrior;
     s.law = past.unbounded ? Law::poisson : Law::binomial;
     s.mirrored = past.unbounded && lower;
@@ -171,6 +175,10 @@ class EitherFamily final : public Family {
   void observe(const StepView& view) override {
     lower_->observe(view);
     higher_->observe(view);
+  }
+  void set_apart(const StepView& view, size_t row) override {
+    lower_->set_apart(view, row);
+    higher_->set_apart(view, row);
   }
   [[nodiscard]] std::unique_ptr<Metric> open(const Scope& scope, size_t baseline_hosts,
                                              double alpha) override {

@@ -6,6 +6,8 @@
 #include <cmath>
 
 #include "aggregator/core/judge/count_metric.h"
+#include "aggregator/core/judge/families.h"
+#include "aggregator/core/judge/placebo_count.h"
 
 namespace serin::judge {
 namespace {
@@ -26,20 +28,38 @@ void CountFamily::observe(const StepView& view) {
     const Reading r = read(host);
     canary_.push_back({.requests = r.requests, .bad = r.bad, .fade = fade(host.age_seconds)});
   }
-  baseline_requests_ = baseline_bad_ = 0;
-  double weights = 0, level = 0;
-  for (const HostStep& host : view.baseline) {
-    const Reading r = read(host);
-    baseline_requests_ += r.requests;
-    baseline_bad_ += r.bad;
-    const double weight = spread_.weight(host.host);
-    weights += weight;
-    level += weight * std::exp(spread_.level(host.host));
-  }
-  shift_ = weights > 0 ? spread_.reference_level() - std::log(level / weights) : 0;
+  all_ = {};
+  for (const HostStep& host : view.baseline) add(all_, host, 1);
+  use(all_);
+}
+
+void CountFamily::set_apart(const StepView& view, size_t row) {
+  Sums others = all_;
+  add(others, view.canary[row], -1);
+  use(others);
+}
+
+void CountFamily::add(Sums& sums, const HostStep& host, double sign) const {
+  const Reading r = read(host);
+  const double weight = sign * spread_.weight(host.host);
+  sums.requests += sign * r.requests;
+  sums.bad += sign * r.bad;
+  sums.weight += weight;
+  sums.level += weight * std::exp(spread_.level(host.host));
+}
+
+void CountFamily::use(const Sums& sums) {
+  // What was added and taken away again may leave a rounding error.
+  baseline_requests_ = std::max(sums.requests, 0.0);
+  baseline_bad_ = std::max(sums.bad, 0.0);
+  const bool known = sums.weight > 0 && sums.level > 0;
+  shift_ = known ? spread_.reference_level() - std::log(sums.level / sums.weight) : 0;
 }
 
 std::unique_ptr<Metric> CountFamily::open(const Scope& scope, size_t baseline_hosts, double alpha) {
+  if (settings_.placebo) {
+    return std::make_unique<PlaceboCount>(*this, scope, baseline_hosts, alpha);
+  }
   return std::make_unique<CountMetric>(*this, scope,
                                        std::max(baseline_hosts, spread_.baseline_hosts()), alpha);
 }
@@ -66,7 +86,9 @@ CountSettings error_settings(const Options& o, double alpha) {
   s.metric = "errors";
   s.alpha = alpha;
   s.margin = std::log1p(o.errors_relative);
-  s.floor = kErrorFloor;
+  s.floor = o.placebo ? 0 : kErrorFloor;
+  s.widening = trust_of(o, s.metric).widening;
+  s.placebo = o.placebo;
   s.prior = kErrorPrior;
   s.least_share = o.errors_absolute;
   s.seconds_per_step = o.step_seconds;

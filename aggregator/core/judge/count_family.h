@@ -23,6 +23,8 @@ struct CountSettings {
   bool mirrored = false;
   double least_share = 0;  ///< bad shares up to this are nobody's problem
   double seconds_per_step = 1;
+  double widening = 1;   ///< of the spread, for a metric that fired on untouched hosts
+  bool placebo = false;  ///< judges untouched hosts
   double early_limit = 0;  ///< log odds that an early pass must exclude; 0 = it does not ask
   std::string early_limit_text;
   Effect must_see;  ///< at the window's end; no effect = it does not ask
@@ -36,6 +38,7 @@ class CountFamily : public Family {
   CountFamily(CountSettings settings, std::span<const HostBlocks> history);
 
   void observe(const StepView& view) override;
+  void set_apart(const StepView& view, size_t row) override;
   [[nodiscard]] std::unique_ptr<Metric> open(const Scope& scope, size_t baseline_hosts,
                                              double alpha) override;
   [[nodiscard]] double alpha() const override { return settings_.alpha; }
@@ -69,6 +72,14 @@ class CountFamily : public Family {
   CountSettings settings_;
   Spread spread_;
   std::vector<Row> canary_;
+  /// Of the baseline: amounts, and level against the fleet with the weights that it is made of.
+  struct Sums {
+    double requests = 0, bad = 0, weight = 0, level = 0;
+  };
+  void add(Sums& sums, const HostStep& host, double sign) const;
+  void use(const Sums& sums);
+
+  Sums all_;
   double baseline_requests_ = 0, baseline_bad_ = 0, shift_ = 0;
 };
 

@@ -9,26 +9,27 @@ namespace serin::judge {
 namespace {
 
 NullModel null_of(const CountFamily& family, const Scope& scope, size_t baseline_hosts) {
-  NullModel null = family.spread().null_for(scope.hosts, baseline_hosts);
+  NullModel null = widened(family.spread().null_for(scope.hosts, baseline_hosts),
+                           family.settings().widening);
   if (family.settings().mirrored) null.centre = -null.centre;
   return null;
 }
 
-CountOptions options_of(const CountFamily& family, const Scope& scope, size_t baseline_hosts,
-                        double alpha) {
+}  // namespace
+
+CountOptions count_options(const CountFamily& family, const Scope& scope, size_t baseline_hosts,
+                           double alpha) {
   return {.alpha = alpha,
           .null = null_of(family, scope, baseline_hosts),
           .margin = family.settings().margin,
           .seconds_per_step = family.settings().seconds_per_step};
 }
 
-}  // namespace
-
 CountMetric::CountMetric(const CountFamily& family, const Scope& scope, size_t baseline_hosts,
                          double alpha)
     : family_(family),
       host_(scope.host),
-      plan_(options_of(family, scope, baseline_hosts, alpha)),
+      plan_(count_options(family, scope, baseline_hosts, alpha)),
       detector_(plan_, family.settings().least_share),
       interval_(plan_),
       foresight_(plan_, family.settings().least_share, family.settings().effects,

@@ -6,6 +6,10 @@
 
 namespace serin::judge {
 
+/// What the test of this scope is made of.
+CountOptions count_options(const CountFamily& family, const Scope& scope, size_t baseline_hosts,
+                           double alpha);
+
 /// One count metric of one scope: the test, what it has seen, what it would have seen.
 class CountMetric final : public Metric {
  public:

@@ -1,5 +1,6 @@
 #include "aggregator/core/judge/families.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "aggregator/core/judge/alpha_budget.h"
@@ -43,7 +44,9 @@ std::vector<GaugeKind> gauges(const Options& o) {
     return GaugeSettings{.gauge = gauge,
                          .metric = metric,
                          .window_seconds = o.window_seconds,
-                         .step_seconds = o.step_seconds};
+                         .step_seconds = o.step_seconds,
+                         .widening = trust_of(o, metric).widening,
+                         .restarted = !o.placebo};
   };
   GaugeSettings cpu = settings(Gauge::cpu_per_request, "cpu_per_request");
   cpu.level_margin = std::log1p(o.cpu_per_request);
@@ -61,6 +64,17 @@ std::vector<GaugeKind> gauges(const Options& o) {
 }
 
 }  // namespace
+
+Trust trust_of(const Options& options, std::string_view metric) {
+  Trust all{.metric = std::string(metric)};
+  for (const Trust& one : options.trust) {
+    const bool edge = metric == "latency_shape" && one.metric.starts_with("latency_");
+    if (one.metric != metric && !edge) continue;
+    all.widening = std::max(all.widening, one.widening);
+    all.advisory = all.advisory || one.advisory;
+  }
+  return all;
+}
 
 std::vector<std::unique_ptr<Family>> make_families(const Options& options,
                                                    std::span<const HostHistory> history) {
@@ -87,7 +101,9 @@ std::vector<std::unique_ptr<Family>> make_families(const Options& options,
     for (auto& family : LatencyFamily::make(options, alpha, history)) {
       out.push_back(std::move(family));
     }
-    out.push_back(std::make_unique<ShapeFamily>(options, part(Share::latency_shape), history));
+    if (!options.placebo) {
+      out.push_back(std::make_unique<ShapeFamily>(options, part(Share::latency_shape), history));
+    }
   }
   for (auto& family : make_business_families(options, part(Share::business), history)) {
     out.push_back(std::move(family));
@@ -97,7 +113,7 @@ std::vector<std::unique_ptr<Family>> make_families(const Options& options,
     kind.settings.alpha = part(kind.share);
     out.push_back(std::make_unique<GaugeFamily>(std::move(kind.settings), history));
   }
-  if (options.restarts) {
+  if (options.restarts && !options.placebo) {
     out.push_back(std::make_unique<RestartFamily>(options, part(Share::restarts), history));
   }
   return out;

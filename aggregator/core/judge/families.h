@@ -8,6 +8,10 @@
 
 namespace serin::judge {
 
+/// Of a metric that `options.trust` does not name: fully trusted. The whole histogram is not tried
+/// on untouched hosts; it is trusted as the least trusted of the latency edges is.
+Trust trust_of(const Options& options, std::string_view metric);
+
 /// The metrics that the history shows, each with its share of alpha; errors come first.
 std::vector<std::unique_ptr<Family>> make_families(const Options& options,
                                                    std::span<const HostHistory> history);

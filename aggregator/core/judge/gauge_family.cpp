@@ -13,6 +13,7 @@ constexpr double kBlockSeconds = LevelTest::kBlockSeconds;
 constexpr size_t kLeastHosts = 3;    // below it there is no spread between hosts
 constexpr size_t kLeastBlocks = 12;  // two minutes of past
 constexpr double kRestartSd = 0.03;  // a level after a restart differs by this, log scale
+constexpr double kLeastSlow = 0.005;  // without a restart: levels that stood still may still move
 constexpr double kLeastFast = 0.01;  // gauges that are whole numbers, or stand still
 constexpr double kNoiseSeconds = 60;
 constexpr double kLeastCoverage = 0.8;  // of a window's blocks
@@ -172,12 +173,13 @@ void GaugeFamily::observe(const StepView& view) {
   }
   if (!view.comparable) return;
   for (const HostStep& host : view.baseline) gather(host, true);
+  if (view.each_apart) return;
   for (const HostStep& host : view.canary) gather(host, false);
 }
 
 void GaugeFamily::close() {
   closed_ = open_;
-  double mean = 0, deviation = 0, hosts = 0;
+  all_ = {};
   for (Record& r : records_) {
     if (!r.seen) continue;
     r.reported = r.weight > 0 && r.value > 0;
@@ -188,15 +190,30 @@ void GaugeFamily::close() {
       while (r.series.size() < static_cast<size_t>(closed_)) r.series.push_back(kNone);
       r.series.push_back(r.closed_value);
     }
-    if (!r.reported || !r.baseline || !r.past) continue;
-    hosts += 1;
-    mean += r.closed_value;
-    deviation += std::log(r.closed_value) - *r.past;
+    add(all_, r, 1);
   }
+  use(all_);
+}
+
+void GaugeFamily::add(Sums& sums, const Record& r, double sign) const {
+  if (!r.reported || !r.baseline || !r.past) return;
+  sums.hosts += sign;
+  sums.mean += sign * r.closed_value;
+  sums.deviation += sign * (std::log(r.closed_value) - *r.past);
+}
+
+void GaugeFamily::use(const Sums& sums) {
   baseline_.reset();
-  if (hosts >= 2) {
-    baseline_ = {.mean = mean / hosts, .deviation = deviation / hosts, .least_age = 0};
-  }
+  if (sums.hosts < 2) return;
+  baseline_ = {
+      .mean = sums.mean / sums.hosts, .deviation = sums.deviation / sums.hosts, .least_age = 0};
+}
+
+void GaugeFamily::set_apart(const StepView& view, size_t row) {
+  apart_ = view.canary[row].host;
+  Sums others = all_;
+  if (const Record* record = find(*apart_)) add(others, *record, -1);
+  use(others);
 }
 
 bool GaugeFamily::known(const Scope& scope) const {
@@ -225,8 +242,11 @@ std::optional<GaugeFamily::Cohort> GaugeFamily::canary(const Scope& scope) const
 LevelNull GaugeFamily::level_null(size_t canary_hosts) const {
   const double k = static_cast<double>(std::max<size_t>(canary_hosts, 1));
   const double m = static_cast<double>(std::max<size_t>(past_hosts_, 1));
-  return {.s_slow = std::sqrt((moved_ + kRestartSd * kRestartSd) * (1 / k + 1 / m)),
-          .s_fast = std::sqrt(std::max(within_, kLeastFast * kLeastFast) / k),
+  const double restart = settings_.restarted ? kRestartSd : kLeastSlow;
+  const double slow = std::sqrt((moved_ + restart * restart) * (1 / k + 1 / m));
+  const double fast = std::sqrt(std::max(within_, kLeastFast * kLeastFast) / k);
+  return {.s_slow = settings_.widening * slow,
+          .s_fast = settings_.widening * fast,
           .degrees = std::clamp(m - 1, 4.0, 60.0)};
 }
 
@@ -249,7 +269,7 @@ std::optional<double> GaugeFamily::slope(const Scope& scope, int64_t from, int64
 GaugeFamily::Slopes GaugeFamily::baseline_slopes(int64_t from, int64_t to) const {
   Slopes out;
   for (const Record& r : records_) {
-    if (!r.seen || !r.baseline) continue;
+    if (!r.seen || !r.baseline || (apart_ && &r == &records_[*apart_])) continue;
     Line line;
     for (int64_t b = std::max<int64_t>(from, 0); b < to; ++b) {
       const auto i = static_cast<size_t>(b);

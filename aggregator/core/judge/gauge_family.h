@@ -33,6 +33,8 @@ struct GaugeSettings {
   std::optional<LeakSettings> leak{};
   double window_seconds = 600;
   double step_seconds = 1;
+  double widening = 1;    ///< of the spread, for a metric that fired on untouched hosts
+  bool restarted = true;  ///< false: untouched hosts are judged, nothing warms up
 };
 
 class GaugeFamily final : public Family {
@@ -42,6 +44,7 @@ class GaugeFamily final : public Family {
   static bool present(Gauge gauge, std::span<const HostHistory> history);
 
   void observe(const StepView& view) override;
+  void set_apart(const StepView& view, size_t row) override;
   [[nodiscard]] std::unique_ptr<Metric> open(const Scope& scope, size_t baseline_hosts,
                                              double alpha) override;
   [[nodiscard]] double alpha() const override { return settings_.alpha; }
@@ -82,6 +85,12 @@ class GaugeFamily final : public Family {
     double closed_value = 0, closed_age = 0;
     std::vector<double> series;  ///< by block, NaN where nothing was reported
   };
+  /// Of the baseline's hosts that reported in the closed block and have a past.
+  struct Sums {
+    double mean = 0, deviation = 0, hosts = 0;
+  };
+  void add(Sums& sums, const Record& record, double sign) const;
+  void use(const Sums& sums);
   void learn(std::span<const HostHistory> history);
   void gather(const HostStep& step, bool baseline);
   void close();
@@ -94,6 +103,8 @@ class GaugeFamily final : public Family {
   size_t longest_;               ///< blocks that are kept for slopes
   std::vector<Record> records_;  // by host index
   int64_t open_ = -1, closed_ = -1;
+  Sums all_;
+  std::optional<uint32_t> apart_;  // a placebo: not one of the baseline for the moment
   std::optional<Cohort> baseline_;
 };
 

@@ -42,6 +42,7 @@ void LeakTest::look(const GaugeFamily& family, const Scope& scope, double age) {
   if (!rise || others.hosts < kLeastHosts) return;
   const double k = static_cast<double>(scope.hosts.size()), m = static_cast<double>(others.hosts);
   const double sd =
+      family.settings().widening *
       std::sqrt((others.variance + settings_.sd_floor * settings_.sd_floor) * (1 / k + 1 / m));
   const double z = (*rise - others.mean - settings_.margin) / sd;
   const double half =
@@ -81,8 +82,10 @@ void GaugeMetric::step(const StepView&, std::span<const size_t>) {
   canary_sum_ += canary->mean;
   baseline_sum_ += baseline->mean;
   age_ = canary->least_age + kBlockSeconds;
-  if (level_ && canary->least_age >= kGraceSeconds) {
-    fade_ = kFade * std::exp(-(canary->least_age - kGraceSeconds) / kFadeTau);
+  const bool restarted = family_.settings().restarted;
+  if (level_ && (!restarted || canary->least_age >= kGraceSeconds)) {
+    const double age = canary->least_age - kGraceSeconds;
+    fade_ = restarted ? kFade * std::exp(-age / kFadeTau) : 0;
     level_->block(canary->deviation - baseline->deviation - *fade_);
   }
   if (leak_) leak_->look(family_, scope_, canary->least_age + kBlockSeconds);

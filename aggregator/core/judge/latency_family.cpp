@@ -6,6 +6,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "aggregator/core/judge/families.h"
+
 namespace serin::judge {
 namespace {
 
@@ -153,7 +155,9 @@ std::vector<std::unique_ptr<Family>> LatencyFamily::make(const Options& o,
     s.alpha = whole / static_cast<double>(
                           edges.size());  // an edge that falls away leaves its share to the others
     s.margin = gain(std::log1p(q->margin));
-    s.floor = gain(kRestartShift);
+    s.floor = o.placebo ? 0 : gain(kRestartShift);
+    s.widening = trust_of(o, s.metric).widening;
+    s.placebo = o.placebo;
     s.prior = kLatencyPrior;
     s.seconds_per_step = o.step_seconds;
     if (q->early_limit > 0) {

@@ -26,6 +26,8 @@ struct StepView {
   std::span<const HostStep> canary, baseline;
   /// False: too few baseline hosts. Nothing is compared, but the prior on late starts is paid.
   bool comparable = true;
+  /// Placebos: canary and baseline are the same hosts, and each is set apart in turn.
+  bool each_apart = false;
 };
 
 class Metric {
@@ -53,6 +55,9 @@ class Family {
 
   /// Once per step, before its metrics: what they share is computed once.
   virtual void observe(const StepView& view) = 0;
+  /// After a step of placebos was observed: what metrics read as the baseline is from here on all
+  /// hosts but this row. Only families that are made for placebos are asked.
+  virtual void set_apart(const StepView&, size_t /*row*/) {}
   /// `baseline_hosts`: as many as are compared with at the moment. The family outlives its metrics.
   [[nodiscard]] virtual std::unique_ptr<Metric> open(const Scope& scope, size_t baseline_hosts,
                                                      double alpha) = 0;

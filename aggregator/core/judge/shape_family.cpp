@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "aggregator/core/judge/families.h"
 #include "aggregator/core/judge/shape_metric.h"
 
 namespace serin::judge {
@@ -145,7 +146,8 @@ bool ShapeFamily::covers(const Scope& scope) const {
 std::unique_ptr<Metric> ShapeFamily::open(const Scope& scope, size_t baseline_hosts, double alpha) {
   if (scope.host) ++host_engines_;
   const NullModel null =
-      spread_.null_for(scope.hosts, std::max(baseline_hosts, spread_.baseline_hosts()));
+      widened(spread_.null_for(scope.hosts, std::max(baseline_hosts, spread_.baseline_hosts())),
+              trust_of(options_, "latency_shape").widening);
   const ShapePlan plan(null.centre / slope_, null.s / slope_, null.degrees,
                        std::log1p(options_.latency_p50));
   return std::make_unique<ShapeMetric>(*this, scope, plan, alpha);

@@ -210,6 +210,13 @@ double shrink_variance(double estimate, double standard_error, double prior, dou
   return std::max(mean, 0.0) + 0.5 / std::sqrt(own + given);
 }
 
+NullModel widened(NullModel null, double factor) {
+  null.s = std::min(null.s * factor, kMaxS);
+  null.s_slow *= factor;
+  null.s_fast *= factor;
+  return null;
+}
+
 Spread::Spread(std::span<const HostBlocks> history, const SpreadPrior& prior, double floor, Law law)
     : floor_(floor) {
   // What the prior alone is worth (Satterthwaite: twice the square of a variance over its own

@@ -39,6 +39,9 @@ struct NullModel {
   double clumping = 1;  ///< variance over mean of the counts; above 1.2 they are divided by it
 };
 
+/// The same null with a wider spread, for a metric that fired on untouched hosts.
+NullModel widened(NullModel null, double factor);
+
 /// How counts scatter: at most one bad one per request, or any number (a counter of its own). Where
 /// there is no upper bound, log odds are log rates.
 enum class Law { binomial, poisson };
