@@ -4,7 +4,9 @@
 #include <charconv>
 #include <cmath>
 
+#include "schema/limits.h"
 #include "schema/policy_fields.h"
+#include "schema/text.h"
 
 namespace serin {
 namespace {
@@ -42,6 +44,20 @@ std::optional<Policy::Mode> mode_from(std::string_view name) {
   const auto found = std::ranges::find(kModes, name);
   if (found == kModes.end()) return std::nullopt;
   return static_cast<Policy::Mode>(found - kModes.begin());
+}
+
+std::optional<Policy::Hurts> hurts_from(std::string_view name) {
+  const auto found = std::ranges::find(kHurts, name);
+  if (found == kHurts.end()) return std::nullopt;
+  return static_cast<Policy::Hurts>(found - kHurts.begin());
+}
+
+std::string_view fault_of_counter(std::string_view name, size_t counters_so_far) {
+  if (name.empty() || name.size() > limits::kNameBytes || !is_plain_text(name)) {
+    return "is not the name of a counter (1 to 128 bytes of plain text)";
+  }
+  if (counters_so_far >= kMostBusinessCounters) return "is one counter too many; 64 are allowed";
+  return {};
 }
 
 bool stages_make_sense(const std::vector<std::string>& stages) {

@@ -36,6 +36,11 @@ struct Policy {
   /// host within 10 s is a guardrail. 0 = off.
   double slo_errors = 0;
   int slo_min_requests = 50;
+  /// Requests slower than this are compared as a metric of their own. 0 = off.
+  double slo_latency_seconds = 0;
+  /// What hurts in a counter of the business. One that nobody mentions: less of it does.
+  enum class Hurts { lower, higher, both, ignore };
+  std::map<std::string, Hurts, std::less<>> business;
   double must_see_errors = 0.01;  ///< a pass at the window's end needs 90 % power to see this share of new errors
   double must_see_latency = 2;  ///< and this ratio of p90
   int min_requests_to_pass = 500;

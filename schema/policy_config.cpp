@@ -49,6 +49,19 @@ class FromConfig {
       table_.problem(key, kStageRule);
     }
   }
+  void counters(std::string_view key, std::map<std::string, Policy::Hurts, std::less<>>& value) {
+    auto table = table_.table(key);
+    if (!table) return;
+    for (const auto& [name, word] : table->string_map()) {
+      const auto hurts = hurts_from(word);
+      const auto wrong = fault_of_counter(name, value.size() - value.count(name));
+      if (!wrong.empty() || !hurts) {
+        table->problem(name, wrong.empty() ? kHurtsRule : wrong);
+      } else {
+        value[name] = *hurts;
+      }
+    }
+  }
   template <typename Walk>
   void group(std::string_view key, Walk walk) {
     auto table = table_.table(key);

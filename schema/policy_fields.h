@@ -12,7 +12,11 @@
 namespace serin {
 
 inline constexpr std::array<std::string_view, 3> kModes = {"enforce", "recommend", "observe"};
+inline constexpr std::array<std::string_view, 4> kHurts = {"lower", "higher", "both", "ignore"};
+inline constexpr std::string_view kHurtsRule =
+    R"(must be "lower", "higher", "both" or "ignore": what hurts in this counter)";
 inline constexpr size_t kMostStages = 16;
+inline constexpr size_t kMostBusinessCounters = 64;
 inline constexpr std::string_view kStageRule =
     "must be like \"1 host\", \"3 hosts\" or \"25%\", each larger than the last";
 
@@ -20,6 +24,9 @@ inline std::string_view mode_name(Policy::Mode mode) {
   return kModes[static_cast<size_t>(mode)];
 }
 std::optional<Policy::Mode> mode_from(std::string_view name);
+std::optional<Policy::Hurts> hurts_from(std::string_view name);
+/// What is wrong with a counter's name; empty: nothing.
+std::string_view fault_of_counter(std::string_view name, size_t counters_so_far);
 /// Stages that can be read, are not too many, and grow.
 bool stages_make_sense(const std::vector<std::string>& stages);
 
@@ -50,11 +57,13 @@ void walk_policy(PolicyType& policy, Walker&& at) {
   at.group("slo", [&](auto& slo) {
     slo.share("errors", policy.slo_errors);
     slo.integer("min_requests", policy.slo_min_requests, 1, 1'000'000);
+    slo.duration("latency", policy.slo_latency_seconds, 0, 600);
   });
   at.group("must_see", [&](auto& must_see) {
     must_see.share("errors", policy.must_see_errors);
     must_see.number("latency", policy.must_see_latency, 1.01, 1'000);
   });
+  at.counters("business", policy.business);
   at.integer("min_requests_to_pass", policy.min_requests_to_pass, 0, 1'000'000'000);
   at.duration("baseline_age", policy.baseline_age_seconds, 0, 3'600);
   at.duration("verify_within", policy.verify_seconds, 10, 3'600);

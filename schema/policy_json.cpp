@@ -24,6 +24,11 @@ class ToJson {
   void share(const char* key, double value) { json_[key] = value; }
   void integer(const char* key, int value, int, int) { json_[key] = value; }
   void stages(const char* key, const std::vector<std::string>& value) { json_[key] = value; }
+  void counters(const char* key, const std::map<std::string, Policy::Hurts, std::less<>>& value) {
+    Json inside = Json::object();
+    for (const auto& [name, hurts] : value) inside[name] = kHurts[static_cast<size_t>(hurts)];
+    json_[key] = std::move(inside);
+  }
   template <typename Walk>
   void group(const char* key, Walk walk) {
     ToJson inside;
@@ -88,6 +93,20 @@ class FromJson {
     if (!stages_make_sense(texts)) return fault(key, kStageRule);
     value = std::move(texts);
   }
+  void counters(const char* key, std::map<std::string, Policy::Hurts, std::less<>>& value) {
+    const Json* found = find(key);
+    if (found == nullptr) return;
+    if (!found->is_object()) return fault(key, "must be an object");
+    for (const auto& [name, word] : found->items()) {
+      const auto hurts =
+          word.is_string() ? hurts_from(word.get_ref<const std::string&>()) : std::nullopt;
+      const auto wrong = fault_of_counter(name, value.size() - value.count(name));
+      const auto at = fmt::format("{}.{}", key, plain_text(name, limits::kNameBytes));
+      if (!wrong.empty()) return fault(at, wrong);
+      if (!hurts) return fault(at, kHurtsRule);
+      value[name] = *hurts;
+    }
+  }
   template <typename Walk>
   void group(const char* key, Walk walk) {
     const Json* found = find(key);
@@ -117,12 +136,14 @@ Json json_of(const Policy& policy) {
   return walker.take();
 }
 
-/// What `own` says otherwise than `base`, group by group.
+/// What `own` says otherwise than `base`, group by group. A service starts from the default: it
+/// lacks nothing that stands there.
 Json difference(const Json& own, const Json& base) {
   Json different = Json::object();
   for (const auto& [key, value] : own.items()) {
-    if (value == base.at(key)) continue;
-    different[key] = value.is_object() ? difference(value, base.at(key)) : value;
+    const auto usual = base.find(key);
+    if (usual != base.end() && value == *usual) continue;
+    different[key] = value.is_object() && usual != base.end() ? difference(value, *usual) : value;
   }
   return different;
 }

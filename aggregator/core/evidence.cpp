@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "aggregator/core/state.h"
 
@@ -39,9 +40,19 @@ void fold_in(std::vector<Cell>& into, const Cell& cell) {
   same->rss_bytes = cell.rss_bytes;
   same->fds = cell.fds;
   same->threads = cell.threads;
+  add_counters(same->business, cell.business);
 }
 
-std::vector<judge::HostStep> as_steps(const std::vector<Cell>& cells) {
+using Entries = std::vector<std::pair<std::string_view, double>>;
+
+size_t counters_in(const std::vector<Cell>& cells) {
+  size_t count = 0;
+  for (const Cell& cell : cells) count += cell.business.size();
+  return count;
+}
+
+/// `entries` holds the counters that the steps look at; it has room for them all.
+std::vector<judge::HostStep> as_steps(const std::vector<Cell>& cells, Entries& entries) {
   std::vector<judge::HostStep> steps;
   steps.reserve(cells.size());
   for (const Cell& cell : cells) {
@@ -55,6 +66,11 @@ std::vector<judge::HostStep> as_steps(const std::vector<Cell>& cells) {
     step.rss_bytes = cell.rss_bytes;
     step.fds = cell.fds;
     step.threads = cell.threads;
+    const size_t first = entries.size();
+    for (const NamedValue& counter : cell.business) {
+      entries.emplace_back(counter.name, counter.value);
+    }
+    step.business = std::span(entries).subspan(first);
     steps.push_back(step);
   }
   // The order of arrival must not show in the sums.
@@ -205,8 +221,10 @@ void Fold::State::feed(Service& service, Deploy& deploy, int64_t second) {
     dead.host = host.host;
     deploy.canary_step.push_back(std::move(dead));
   }
-  auto canary = as_steps(deploy.canary_step);
-  auto baseline = as_steps(deploy.baseline_step);
+  Entries entries;
+  entries.reserve(counters_in(deploy.canary_step) + counters_in(deploy.baseline_step));
+  auto canary = as_steps(deploy.canary_step, entries);
+  auto baseline = as_steps(deploy.baseline_step, entries);
   for (auto* steps : {&canary, &baseline}) {
     for (auto& step : *steps) {
       const Track& track = *service.tracks[step.host];

@@ -23,7 +23,10 @@ size_t Service::present_hosts() const {
   return static_cast<size_t>(std::ranges::count_if(tracks, [](const auto& t) { return !t->gone; }));
 }
 
-Fold::Fold(PolicySet initial) : state_(std::make_unique<State>(std::move(initial))) {}
+Fold::Fold(PolicySet initial, double inflation)
+    : state_(std::make_unique<State>(std::move(initial))) {
+  state_->inflation = inflation;
+}
 Fold::~Fold() = default;
 Fold::Fold(Fold&&) noexcept = default;
 

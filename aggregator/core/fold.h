@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "aggregator/core/effects.h"
+#include "aggregator/core/judge/battery.h"
 #include "aggregator/core/view.h"
 #include "schema/policy.h"
 
@@ -24,7 +25,8 @@ class Fold {
  public:
   struct State;  ///< the inside (state.h)
 
-  explicit Fold(PolicySet initial);
+  /// `inflation`: for benches; everybody else takes the calibrated one.
+  explicit Fold(PolicySet initial, double inflation = judge::kInflation);
   ~Fold();
   Fold(Fold&&) noexcept;
 

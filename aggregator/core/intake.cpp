@@ -166,7 +166,12 @@ void Fold::State::use(Service& service, Track& track, const Sample& sample, int6
   const bool judged =
       sample.phase == Phase::serving && !sample.ambiguous && !books[track.host].in_conflict(now_us);
   if (judged && !sample.version.empty()) {
-    track.history.add(end_us - static_cast<int64_t>(sample.interval_us) / 2, sample);
+    const auto& asked_for = policies.of(service.name).business;
+    for (const NamedValue& counter : sample.counters) {
+      service.counters.admit(counter.name, asked_for.contains(counter.name));
+    }
+    track.history.add(end_us - static_cast<int64_t>(sample.interval_us) / 2, sample,
+                      service.counters);
   }
   track.last_step = std::max(track.last_step, step_of(end_us, sample.interval_us));
   if (!service.steps.add(sample, track.index, end_us, age_seconds, judged)) {

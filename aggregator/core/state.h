@@ -13,8 +13,9 @@
 #include "aggregator/core/track.h"
 
 // The inside of the fold. Its functions lie in files by what they are about: fold.cpp (the door), intake.cpp
-// (samples, events, acts), watch.cpp (a deploy opens, hosts join and leave, it ends), evidence.cpp (seconds close and
-// are judged), guard.cpp (guardrails), rollback.cpp (commands, steps, recovery), show.cpp (views, gate).
+// (samples, events, acts), watch.cpp (a deploy opens, hosts join and leave, it ends), past.cpp (the judge is told what
+// was before), evidence.cpp (seconds close and are judged), guard.cpp (guardrails), rollback.cpp (commands, steps,
+// recovery), show.cpp (views, gate).
 
 namespace serin::core {
 
@@ -34,6 +35,7 @@ struct Service {
   std::vector<std::unique_ptr<Track>> tracks;
   std::map<std::string, uint32_t, std::less<>> by_host;
   std::map<std::string, VersionRecord, std::less<>> versions;
+  CounterBook counters;     ///< of the business
   StepTable steps;
   bool watching = false;    ///< seconds are being closed
   bool slow_steps = false;  ///< a deploy is judged in steps of 10 s: hosts at that cadence are waited for
@@ -69,6 +71,7 @@ struct Fold::State {
 
   // ---- what it knows
   PolicySet policies;
+  double inflation = judge::kInflation;
   int64_t now_us = 0;
   uint64_t last_sequence = 0;
   int64_t gap_from_us = 0, gap_to_us = 0;  ///< the last time the stream stood still
@@ -103,7 +106,6 @@ struct Fold::State {
   void join(Service& service, Deploy& deploy, Track& track, const std::string& from, int64_t at_us);
   void leave(Service& service, Deploy& deploy, Track& track, const std::string& to);
   void settle(Service& service, const std::string& version, const std::string& why);
-  void make_battery(Service& service, Deploy& deploy);
   void choose_baseline(Service& service, Deploy& deploy);
   void window(Service& service, Deploy& deploy);
   void conclude(Service& service, Deploy& deploy, DecisionKind kind, DeployState state, Reason reason);
@@ -111,6 +113,9 @@ struct Fold::State {
   bool contradicts_audit(const Deploy& deploy, DecisionKind kind) const;
   void apply_fact(Service& service, Deploy& deploy);
   void forget_old_deploys();
+
+  // ---- past.cpp
+  void make_battery(Service& service, Deploy& deploy);
 
   // ---- evidence.cpp
   void close_seconds(Service& service);

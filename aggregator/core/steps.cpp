@@ -18,6 +18,17 @@ std::optional<double> as_double(std::optional<uint64_t> value) {
 
 }  // namespace
 
+void add_counters(std::vector<NamedValue>& into, const std::vector<NamedValue>& counters) {
+  for (const auto& counter : counters) {
+    auto same = std::ranges::find(into, counter.name, &NamedValue::name);
+    if (same == into.end()) {
+      into.push_back(counter);
+    } else {
+      same->value += counter.value;
+    }
+  }
+}
+
 int64_t step_of(int64_t end_us, uint32_t interval_us) {
   const int64_t middle = end_us - static_cast<int64_t>(interval_us) / 2;
   return middle >= 0 ? middle / 1'000'000 : (middle - 999'999) / 1'000'000;
@@ -51,14 +62,7 @@ bool StepTable::add(const Sample& sample, uint32_t host, int64_t end_us, double 
   cell->rss_bytes = as_double(sample.process.rss_bytes);
   cell->fds = as_double(sample.process.fds);
   cell->threads = as_double(sample.process.threads);
-  for (const auto& counter : sample.counters) {
-    auto same = std::ranges::find(cell->business, counter.name, &NamedValue::name);
-    if (same == cell->business.end()) {
-      cell->business.push_back(counter);
-    } else {
-      same->value += counter.value;
-    }
-  }
+  add_counters(cell->business, sample.counters);
   while (seconds_.rbegin()->first - seconds_.begin()->first > kKeptSeconds) {
     closed_ = std::max(closed_, seconds_.begin()->first);
     seconds_.erase(seconds_.begin());

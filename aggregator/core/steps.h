@@ -40,6 +40,9 @@ class StepTable {
   int64_t closed_ = INT64_MIN;
 };
 
+/// Sums counters of the same name.
+void add_counters(std::vector<NamedValue>& into, const std::vector<NamedValue>& counters);
+
 /// The second a sample belongs to: floor(end - interval / 2).
 int64_t step_of(int64_t end_us, uint32_t interval_us);
 

@@ -1,6 +1,8 @@
 #include "aggregator/core/track.h"
 
+#include <cmath>
 #include <iterator>
+#include <limits>
 
 namespace serin::core {
 
@@ -32,7 +34,7 @@ History::Block& History::block_at(int64_t time_us, const std::string& version) {
   return blocks_[static_cast<size_t>(place - 1)];
 }
 
-void History::add(int64_t middle_us, const Sample& sample) {
+void History::add(int64_t middle_us, const Sample& sample, const CounterBook& counters) {
   Block& block = block_at(middle_us, sample.version);
   ++block.samples;
   if (sample.requests) {
@@ -46,6 +48,15 @@ void History::add(int64_t middle_us, const Sample& sample) {
   mean_in(block.rss_bytes, sample.process.rss_bytes, block.samples);
   mean_in(block.fds, sample.process.fds, block.samples);
   mean_in(block.threads, sample.process.threads, block.samples);
+  for (const NamedValue& counter : sample.counters) {
+    const auto number = counters.find(counter.name);
+    if (!number) continue;
+    if (block.business.size() <= *number) {
+      block.business.resize(*number + 1, std::numeric_limits<double>::quiet_NaN());
+    }
+    double& sum = block.business[*number];
+    sum = counter.value + (std::isnan(sum) ? 0 : sum);
+  }
 }
 
 void History::add_end(int64_t at_us, const std::string& version) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "aggregator/core/counter_book.h"
 #include "schema/messages.h"
 
 namespace serin::core {
@@ -24,8 +25,9 @@ class History {
     std::optional<double> rss_bytes, fds, threads;  ///< means
     uint32_t samples = 0;
     uint32_t unexpected_ends = 0;
+    std::vector<double> business;  ///< by number in the service's counter book; NaN: not reported
   };
-  void add(int64_t middle_us, const Sample& sample);
+  void add(int64_t middle_us, const Sample& sample, const CounterBook& counters);
   void add_end(int64_t at_us, const std::string& version);
   [[nodiscard]] const std::deque<Block>& blocks() const { return blocks_; }
 

@@ -86,6 +86,12 @@ Deploy& Fold::State::open(Service& service, Track& first, const Event& event, in
   deploy.note(at_us, "detected", first.host,
               fmt::format("{} {} started on {}, after {}", service.name, deploy.version, first.host,
                           deploy.previous.empty() ? "nothing" : deploy.previous));
+  if (const auto& left_out = service.counters.left_out(); !left_out.empty()) {
+    deploy.note(at_us, "note", "",
+                fmt::format("counters that are not judged, as there are more than {} or another metric has their "
+                            "name: {}; name those that matter in the policy",
+                            CounterBook::kMost, fmt::join(left_out, ", ")));
+  }
   Decision decision = decision_of(deploy, DecisionKind::opened);
   decision.reason.text = deploy.timeline.back().text;
   emit(std::move(decision));
@@ -173,55 +179,6 @@ void Fold::State::choose_baseline(Service& service, Deploy& deploy) {
     if (record.settled && (version != deploy.version || deploy.same_name)) {
       deploy.baseline_versions.push_back(version);
     }
-  }
-}
-
-void Fold::State::make_battery(Service& service, Deploy& deploy) {
-  const Policy& policy = policies.of(service.name);
-  judge::Options options;
-  options.false_rollback_probability = policy.false_rollback_probability * deploy.alpha_share;
-  options.errors_relative = policy.margins.errors_relative;
-  options.errors_absolute = policy.margins.errors_absolute;
-  options.latency_p50 = policy.margins.latency_p50;
-  options.latency_p90 = policy.margins.latency_p90;
-  options.latency_p99 = policy.margins.latency_p99;
-  options.cpu_per_request = policy.margins.cpu_per_request;
-  options.restarts = true;
-  options.window_seconds = policy.watch_window_seconds;
-  options.step_seconds = deploy.step_seconds;
-  options.must_see_errors = policy.must_see_errors;
-  options.must_see_latency_ratio = policy.must_see_latency;
-
-  std::vector<judge::HostHistory> past;
-  const int64_t before = deploy.first_second * kSecondUs / History::kBlockUs;
-  uint64_t requests = 0, errors = 0;
-  for (const auto& track : service.tracks) {
-    judge::HostHistory host{.host = track->index, .canary = deploy.find(track->index) != nullptr, .blocks = {}};
-    for (const auto& block : track->history.blocks()) {
-      if (block.index >= before || std::ranges::find(deploy.baseline_versions, block.version) ==
-                                       deploy.baseline_versions.end()) {
-        continue;
-      }
-      host.blocks.push_back({.index = static_cast<int32_t>(block.index - before),
-                             .requests = block.requests,
-                             .errors = block.errors,
-                             .latency = block.latency.empty() ? nullptr : &block.latency,
-                             .cpu_seconds = block.cpu_seconds,
-                             .rss_bytes = block.rss_bytes,
-                             .fds = block.fds,
-                             .threads = block.threads,
-                             .unexpected_ends = block.unexpected_ends});
-      requests += block.requests;
-      errors += block.errors;
-    }
-    if (!host.blocks.empty()) past.push_back(std::move(host));
-  }
-  deploy.history_error_rate =
-      requests == 0 ? 0 : (static_cast<double>(errors) + 0.5) / (static_cast<double>(requests) + 1);
-  deploy.battery.emplace(options, std::move(past));
-  for (const auto& canary : deploy.canaries) {
-    if (canary.left) continue;
-    deploy.battery->join(canary.host, static_cast<double>(canary.joined_us / kSecondUs - deploy.first_second));
   }
 }
 

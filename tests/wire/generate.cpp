@@ -300,16 +300,20 @@ Policy Generator::policy() {
                   .memory = share()};
   made.slo_errors = share();
   made.slo_min_requests = static_cast<int>(1 + below(1000));
+  made.slo_latency_seconds = share();
   made.must_see_errors = share();
   made.min_requests_to_pass = static_cast<int>(below(100'000));
   made.verify_seconds = 10 + share() * 3590;
+  for (uint64_t i = below(4); i > 0; --i) made.business["of " + text()] = any_of<Policy::Hurts>(4);
   return made;
 }
 
 PolicySet Generator::policy_set() {
   PolicySet made{.fallback = policy(), .services = {}};
   for (uint64_t i = below(5); i > 0; --i) {
-    made.services[fmt::format("service-{}", i)] = coin() ? policy() : made.fallback;
+    Policy& own = made.services[fmt::format("service-{}", i)] = coin() ? policy() : made.fallback;
+    // As when it is read: a service starts from the default's counters.
+    own.business.insert(made.fallback.business.begin(), made.fallback.business.end());
   }
   return made;
 }

@@ -62,10 +62,13 @@ struct Trust {
   bool advisory = false;  ///< what it finds is shown, and rolls nothing back
 };
 
+/// The calibrated factor on every alpha but the restarts': what simulation bears out.
+inline constexpr double kInflation = 1.0;
+
 /// Margins, and what it takes to decide. Defaults suit a service nobody has tuned.
 struct Options {
   double false_rollback_probability = 0.01;
-  double inflation = 1.0;           ///< factor on every alpha but the restarts' (calibration)
+  double inflation = kInflation;
   double errors_relative = 0.25;    ///< practical margin of the error ratio
   double errors_absolute = 0.0005;  ///< a canary error rate below this is nobody's problem
   double window_seconds = 600;

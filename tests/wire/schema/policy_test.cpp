@@ -48,8 +48,9 @@ max_parallel = "20%"
 min_healthy = 0.5
 max_automatic_rollbacks_per_hour = 3
 margins = { errors = { relative = 0.5, absolute = 0.001 }, latency = { p50 = 0.10, p90 = 0.15, p99 = 0.25 }, cpu_per_request = 0.20, memory = 0.30 }
-slo = { errors = "5%", min_requests = 100 }
+slo = { errors = "5%", min_requests = 100, latency = "250ms" }
 must_see = { errors = 0.02 }
+business = { orders = "lower", refunds = "higher", "items per cart" = "both" }
 min_requests_to_pass = 1000
 verify_within = "90s"
 
@@ -57,6 +58,8 @@ verify_within = "90s"
 mode = "enforce"
 [policy.api.margins]
 memory = 0.4
+[policy.api.business]
+refunds = "ignore"
 )";
 
 TEST(PolicyConfig, ReadsEverySetting) {
@@ -77,6 +80,10 @@ TEST(PolicyConfig, ReadsEverySetting) {
                                   .memory = 0.30},
                       .slo_errors = 0.05,
                       .slo_min_requests = 100,
+                      .slo_latency_seconds = 0.25,
+                      .business = {{"orders", Policy::Hurts::lower},
+                                   {"refunds", Policy::Hurts::higher},
+                                   {"items per cart", Policy::Hurts::both}},
                       .must_see_errors = 0.02,
                       .min_requests_to_pass = 1000,
                       .verify_seconds = 90};
@@ -88,6 +95,7 @@ TEST(PolicyConfig, AServiceStartsFromTheDefault) {
   Policy wanted = set.fallback;
   wanted.mode = Policy::Mode::enforce;
   wanted.margins.memory = 0.4;
+  wanted.business["refunds"] = Policy::Hurts::ignore;
   EXPECT_EQ(set.of("api"), wanted);
   EXPECT_EQ(set.of("web"), set.fallback);
   EXPECT_EQ(set.services.size(), 1U);
@@ -112,6 +120,8 @@ TEST(PolicyConfig, EveryProblemIsToldAtItsKey) {
   EXPECT_THAT(with("margins = { memory = -1 }"), HasSubstr("memory"));
   EXPECT_THAT(with("margins = { latency = { p95 = 0.1 } }"), HasSubstr("p95"));
   EXPECT_THAT(with("slo = { errors = 2 }"), HasSubstr("errors"));
+  EXPECT_THAT(with("business = { orders = \"less\" }"), HasSubstr("\"lower\", \"higher\""));
+  EXPECT_THAT(with("business = { orders = 3 }"), HasSubstr("orders"));
   EXPECT_THAT(with("verify_within = \"3h\""), HasSubstr("verify_within"));
   EXPECT_THAT(with("watch_windows = \"10m\""), HasSubstr("watch_window"));
   EXPECT_THAT(problems_of("[policy.API]\nmode = \"observe\""), HasSubstr("service name"));
@@ -146,7 +156,7 @@ TEST(PolicyJson, IsCanonical) {
   const std::string json = to_json(from_toml(kEverySetting));
   EXPECT_EQ(nlohmann::json::parse(json).dump(), json);  // sorted keys, no blanks
   EXPECT_THAT(json, testing::EndsWith(
-                        R"("services":{"api":{"margins":{"memory":0.4},"mode":"enforce"}}})"));
+                        R"("services":{"api":{"business":{"refunds":"ignore"},"margins":{"memory":0.4},"mode":"enforce"}}})"));
 }
 
 TEST(PolicyJson, WhatIsNotThereIsTheDefault) {
