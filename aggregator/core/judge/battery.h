@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "aggregator/core/judge/warmup.h"
 #include "common/exp_histogram.h"
 
 // The judge of one deploy: every metric, for the pool of canary hosts and for each canary host.
@@ -87,6 +88,8 @@ struct Options {
   /// A leak is what fills this within half a day.
   double memory_left_bytes = 8e9, fds_left = 1000;
   double warmup_factor_latency = 4, warmup_tau_latency_seconds = 20;
+  /// What earlier restarts of the service needed; null: the default margins alone.
+  std::shared_ptr<const WarmupProfile> warmup{};
   std::vector<Trust> trust{};  ///< metrics that are not named are trusted
   /// Untouched hosts are judged, which did not restart: no change between restarts is allowed for,
   /// nothing warms up; neither the whole-histogram engine nor restarts take part.

@@ -106,8 +106,12 @@ CountSettings error_settings(const Options& o, double alpha) {
 
 ErrorFamily::ErrorFamily(const Options& options, double alpha, std::span<const HostHistory> history)
     : CountFamily(error_settings(options, alpha), error_blocks(history)),
-      fade_amplitude_(std::log(std::max(options.warmup_factor_errors, 1.0))),
-      fade_tau_(std::max(options.warmup_tau_errors_seconds, 1e-3)) {}
+      margin_(
+          [&](double age) {
+            return std::log(std::max(options.warmup_factor_errors, 1.0)) *
+                   std::exp(-age / std::max(options.warmup_tau_errors_seconds, 1e-3));
+          },
+          options.warmup.get(), WarmupStream::errors) {}
 
 CountFamily::Reading ErrorFamily::read(const HostStep& step) const {
   return {.requests = static_cast<double>(step.requests),
@@ -120,7 +124,7 @@ std::optional<double> ErrorFamily::shown(double log_odds) const {
 }
 
 double ErrorFamily::fade(double age_seconds) const {
-  return fade_amplitude_ * std::exp(-std::max(age_seconds, 0.0) / fade_tau_);
+  return margin_.at(age_seconds);
 }
 
 }  // namespace serin::judge

@@ -93,7 +93,7 @@ class ErrorFamily final : public CountFamily {
   [[nodiscard]] Reading read(const HostStep& step) const override;
   [[nodiscard]] double fade(double age_seconds) const override;
 
-  double fade_amplitude_, fade_tau_;
+  WarmupMargin margin_;
 };
 
 }  // namespace serin::judge

@@ -41,13 +41,6 @@ ExpHistogram pooled(std::span<const HostHistory> history) {
   return all;
 }
 
-double slower_than(const ExpHistogram& latency, int32_t edge) {
-  const auto counts = latency.counts();
-  const int64_t first = std::clamp<int64_t>(int64_t{edge} + 1 - latency.offset(), 0,
-                                            static_cast<int64_t>(counts.size()));
-  return static_cast<double>(std::accumulate(counts.begin() + first, counts.end(), uint64_t{0}));
-}
-
 }  // namespace
 
 LatencyShape::LatencyShape(const ExpHistogram& usual)
@@ -103,6 +96,7 @@ std::optional<double> LatencyShape::shift_of_log_odds(int32_t bucket, double gai
 struct LatencyFamily::Quantile {
   const char* metric;
   Share share;
+  WarmupStream stream;
   double above;
   double margin;
   double early_limit;  // as a share of latency; 0: an early pass does not ask
@@ -110,6 +104,22 @@ struct LatencyFamily::Quantile {
 
 bool LatencyFamily::present(std::span<const HostHistory> history) {
   return pooled(history).total() >= kLeastRequests;
+}
+
+double LatencyFamily::slower_than(const ExpHistogram& latency, int32_t edge) {
+  const auto counts = latency.counts();
+  const int64_t first = std::clamp<int64_t>(int64_t{edge} + 1 - latency.offset(), 0,
+                                            static_cast<int64_t>(counts.size()));
+  return static_cast<double>(std::accumulate(counts.begin() + first, counts.end(), uint64_t{0}));
+}
+
+WarmupMargin LatencyFamily::margin_of(const Options& o, const LatencyShape& shape, int32_t edge,
+                                      WarmupStream stream) {
+  const double amplitude = std::log(std::max(o.warmup_factor_latency, 1.0));
+  const double tau = std::max(o.warmup_tau_latency_seconds, 1e-3);
+  return WarmupMargin(
+      [&](double age) { return shape.log_odds_of_shift(edge, amplitude * std::exp(-age / tau)); },
+      o.warmup.get(), stream);
 }
 
 std::vector<HostBlocks> LatencyFamily::blocks_above(std::span<const HostHistory> history,
@@ -133,10 +143,10 @@ std::vector<std::unique_ptr<Family>> LatencyFamily::make(const Options& o,
                                                          const std::array<double, kShares>& alpha,
                                                          std::span<const HostHistory> history) {
   const Quantile quantiles[] = {
-      {"latency_p50", Share::latency_p50, .5, o.latency_p50, .20},
-      {"latency_p90", Share::latency_p90, .1, o.latency_p90, .20},
-      {"latency_p99", Share::latency_p99, .01, o.latency_p99, .25},
-      {"latency_p999", Share::latency_p999, .001, o.latency_p99, 0},
+      {"latency_p50", Share::latency_p50, WarmupStream::latency_p50, .5, o.latency_p50, .20},
+      {"latency_p90", Share::latency_p90, WarmupStream::latency_p90, .1, o.latency_p90, .20},
+      {"latency_p99", Share::latency_p99, WarmupStream::latency_p99, .01, o.latency_p99, .25},
+      {"latency_p999", Share::latency_p999, WarmupStream::latency_p999, .001, o.latency_p99, 0},
   };
   const auto shape = std::make_shared<const LatencyShape>(pooled(history));
   std::vector<std::pair<const Quantile*, int32_t>> edges;
@@ -171,23 +181,20 @@ std::vector<std::unique_ptr<Family>> LatencyFamily::make(const Options& o,
     for (size_t i = 0; i < kRatios.size(); ++i) {
       s.effects[i] = {.log_odds = gain(std::log(kRatios[i])), .shown = kRatios[i]};
     }
-    out.push_back(std::unique_ptr<Family>(
-        new LatencyFamily(std::move(s), blocks_above(history, edge), shape, edge, o)));
+    out.push_back(
+        std::unique_ptr<Family>(new LatencyFamily(std::move(s), blocks_above(history, edge), shape,
+                                                  edge, margin_of(o, *shape, edge, q->stream))));
   }
   return out;
 }
 
 LatencyFamily::LatencyFamily(CountSettings settings, std::span<const HostBlocks> history,
                              std::shared_ptr<const LatencyShape> shape, int32_t edge,
-                             const Options& options)
-    : CountFamily(std::move(settings), history), shape_(std::move(shape)), edge_(edge) {
-  const double amplitude = std::log(std::max(options.warmup_factor_latency, 1.0));
-  const double tau = std::max(options.warmup_tau_latency_seconds, 1e-3);
-  for (size_t age = 0; age <= kFadeSeconds; ++age) {
-    fade_[age] =
-        shape_->log_odds_of_shift(edge_, amplitude * std::exp(-static_cast<double>(age) / tau));
-  }
-}
+                             WarmupMargin margin)
+    : CountFamily(std::move(settings), history),
+      shape_(std::move(shape)),
+      edge_(edge),
+      margin_(std::move(margin)) {}
 
 CountFamily::Reading LatencyFamily::read(const HostStep& step) const {
   if (!step.latency) return {};
@@ -196,11 +203,7 @@ CountFamily::Reading LatencyFamily::read(const HostStep& step) const {
 }
 
 double LatencyFamily::fade(double age_seconds) const {
-  const double age = std::clamp(age_seconds, 0.0, static_cast<double>(kFadeSeconds));
-  const auto at = static_cast<size_t>(age);
-  if (at >= kFadeSeconds) return 0;  // a few thousandths by then
-  const double part = age - static_cast<double>(at);
-  return fade_[at] + part * (fade_[at + 1] - fade_[at]);
+  return margin_.at(age_seconds);
 }
 
 std::optional<double> LatencyFamily::shown(double log_odds) const {

@@ -42,6 +42,11 @@ class LatencyFamily final : public CountFamily {
                                                    std::span<const HostHistory> history);
   /// Whether the history holds enough latencies for edges.
   static bool present(std::span<const HostHistory> history);
+  /// Requests slower than the upper bound of `edge`.
+  static double slower_than(const ExpHistogram& latency, int32_t edge);
+  /// Log odds above `edge` that a process may lose to warming up; `stream` is the edge's.
+  static WarmupMargin margin_of(const Options& options, const LatencyShape& shape, int32_t edge,
+                                WarmupStream stream);
   /// The past as counts of requests slower than the upper bound of `edge`.
   static std::vector<HostBlocks> blocks_above(std::span<const HostHistory> history, int32_t edge);
 
@@ -50,15 +55,14 @@ class LatencyFamily final : public CountFamily {
  private:
   struct Quantile;
   LatencyFamily(CountSettings settings, std::span<const HostBlocks> history,
-                std::shared_ptr<const LatencyShape> shape, int32_t edge, const Options& options);
+                std::shared_ptr<const LatencyShape> shape, int32_t edge, WarmupMargin margin);
 
   [[nodiscard]] Reading read(const HostStep& step) const override;
   [[nodiscard]] double fade(double age_seconds) const override;
 
-  static constexpr size_t kFadeSeconds = 200;
   std::shared_ptr<const LatencyShape> shape_;
   int32_t edge_;
-  std::array<double, kFadeSeconds + 1> fade_;  // by age in whole seconds
+  WarmupMargin margin_;
 };
 
 }  // namespace serin::judge

@@ -60,6 +60,38 @@ double later_epochs_of(const Options& o, std::span<const HostHistory> history) {
   return std::max(1.0, std::ceil(o.window_seconds / epoch));
 }
 
+/// Log latency that warming up may cost. With a profile: the most that the margins of the median
+/// and of p90 allow, and that the slowest hundredth has been shown to need. That one's own margin
+/// would keep the engine waiting where it is merely not known well.
+WarmupMargin latency_fade(const Options& o, const LatencyShape& shape) {
+  const double amplitude = std::log(std::max(o.warmup_factor_latency, 1.0));
+  const double tau = std::max(o.warmup_tau_latency_seconds, 1e-3);
+  const auto fallback = [&](double age) { return amplitude * std::exp(-age / tau); };
+  if (!o.warmup) return WarmupMargin(fallback, nullptr, WarmupStream::latency_p50);
+  struct Learnt {
+    int32_t edge;
+    WarmupMargin margin;
+    bool shown;
+  };
+  std::vector<Learnt> learnt;
+  const auto add = [&](double above, WarmupStream stream, bool shown) {
+    const auto edge = shape.edge(above);
+    if (edge) learnt.push_back({*edge, LatencyFamily::margin_of(o, shape, *edge, stream), shown});
+  };
+  add(.5, WarmupStream::latency_p50, false);
+  add(.1, WarmupStream::latency_p90, false);
+  add(.01, WarmupStream::latency_p99, true);
+  const auto most = [&](double age) {
+    double shift = 0;
+    for (const Learnt& l : learnt) {
+      const double gain = l.shown ? l.margin.shown(age) : l.margin.at(age);
+      shift = std::max(shift, shape.shift_of_log_odds(l.edge, gain).value_or(fallback(age)));
+    }
+    return learnt.empty() ? fallback(age) : shift;
+  };
+  return WarmupMargin(most, nullptr, WarmupStream::latency_p50);
+}
+
 }  // namespace
 
 ShapeFamily::ShapeFamily(const Options& options, double alpha, std::span<const HostHistory> history)
@@ -72,7 +104,8 @@ ShapeFamily::ShapeFamily(const Options& options, double alpha, std::span<const H
       recent_(range_.count, 0),
       usual_(range_.count, 0),
       baseline_(range_.count, 0),
-      group_(range_.count, 0) {
+      group_(range_.count, 0),
+      fade_(latency_fade(options, LatencyShape(pooled(history)))) {
   const ExpHistogram past = pooled(history);
   const LatencyShape shape(past);
   const int32_t median = shape.edge(0.5).value_or(past.offset());
@@ -82,12 +115,6 @@ ShapeFamily::ShapeFamily(const Options& options, double alpha, std::span<const H
   add_to(past_, range_, past);
   for (double& x : past_) x /= std::max(static_cast<double>(past.total()), 1.0);
   refresh();
-}
-
-double ShapeFamily::fade(double age_seconds) const {
-  return std::log(std::max(options_.warmup_factor_latency, 1.0)) *
-         std::exp(-std::max(age_seconds, 0.0) /
-                  std::max(options_.warmup_tau_latency_seconds, 1e-3));
 }
 
 void ShapeFamily::refresh() {

@@ -35,7 +35,7 @@ class ShapeFamily final : public Family {
   [[nodiscard]] double baseline_total() const { return baseline_total_; }
   [[nodiscard]] bool stale() const { return stale_; }
   /// Log latency that a process of this age may still lose to warming up.
-  [[nodiscard]] double fade(double age_seconds) const;
+  [[nodiscard]] double fade(double age_seconds) const { return fade_.at(age_seconds); }
   /// Later epochs that a watch can hold at the usual traffic, at least 1.
   [[nodiscard]] double later_epochs() const { return later_epochs_; }
   [[nodiscard]] bool assumed() const { return spread_.assumed(); }
@@ -55,6 +55,7 @@ class ShapeFamily final : public Family {
   std::vector<size_t> group_;  ///< of each bucket: 16 groups that are equally usual
   std::array<double, kGroups> group_share_{};
   double baseline_total_ = 0, since_refresh_ = 0;
+  WarmupMargin fade_;
   size_t host_engines_ = 0;
   uint64_t edition_ = 0;
   bool stale_ = false;

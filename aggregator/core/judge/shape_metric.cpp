@@ -102,7 +102,10 @@ double ShapeMetric::ratio() const {
 
 void ShapeMetric::step(const StepView& view, std::span<const size_t> rows) {
   gather(view, rows);
-  if (fade_ > kQuietFade) return;
+  // A learnt margin is near what a canary will do: within the null's own width nothing else fits
+  // better.
+  const double quiet = family_.options().warmup ? std::max(kQuietFade, plan_.s()) : kQuietFade;
+  if (fade_ > quiet) return;
   if (edition_ != family_.edition()) {
     table_.build(family_.usual(), plan_, fade_);
     edition_ = family_.edition();
