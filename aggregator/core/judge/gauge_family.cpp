@@ -10,11 +10,11 @@ namespace serin::judge {
 namespace {
 
 constexpr double kBlockSeconds = LevelTest::kBlockSeconds;
-constexpr size_t kLeastHosts = 3;    // below it there is no spread between hosts
-constexpr size_t kLeastBlocks = 12;  // two minutes of past
-constexpr double kRestartSd = 0.03;  // a level after a restart differs by this, log scale
+constexpr size_t kLeastHosts = 3;     // below it there is no spread between hosts
+constexpr size_t kLeastBlocks = 12;   // two minutes of past
+constexpr double kRestartSd = 0.03;   // a level after a restart differs by this, log scale
 constexpr double kLeastSlow = 0.005;  // without a restart: levels that stood still may still move
-constexpr double kLeastFast = 0.01;  // gauges that are whole numbers, or stand still
+constexpr double kLeastFast = 0.01;   // gauges that are whole numbers, or stand still
 constexpr double kNoiseSeconds = 60;
 constexpr double kLeastCoverage = 0.8;  // of a window's blocks
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
@@ -250,38 +250,51 @@ LevelNull GaugeFamily::level_null(size_t canary_hosts) const {
           .degrees = std::clamp(m - 1, 4.0, 60.0)};
 }
 
-std::optional<double> GaugeFamily::slope(const Scope& scope, int64_t from, int64_t to) const {
-  Line line;
-  for (int64_t b = std::max<int64_t>(from, 0); b < to; ++b) {
+namespace {
+
+/// `value`: of a block, NaN where there is none.
+template <class F>
+std::optional<double> slope_of(const GaugeFamily::Stretch& stretch, const F& value) {
+  const auto over = [&](int64_t from, int64_t to) -> std::optional<double> {
+    Line line;
+    for (int64_t b = std::max<int64_t>(from, 0); b < to; ++b) {
+      const double y = value(static_cast<size_t>(b));
+      if (std::isfinite(y)) line.add(kBlockSeconds * static_cast<double>(b), y);
+    }
+    if (line.points() < kLeastCoverage * static_cast<double>(to - from)) return std::nullopt;
+    return line.slope();
+  };
+  const auto now = over(stretch.from, stretch.to);
+  if (!now || stretch.part == 0) return now;
+  const auto before = over(stretch.earlier, stretch.from);
+  if (!before) return std::nullopt;
+  return *now - stretch.part * *before;
+}
+
+}  // namespace
+
+std::optional<double> GaugeFamily::slope(const Scope& scope, const Stretch& stretch) const {
+  return slope_of(stretch, [&](size_t block) {
     double sum = 0;
     for (const uint32_t host : scope.hosts) {
       const Record* r = find(host);
-      sum += r && static_cast<size_t>(b) < r->series.size() ? r->series[static_cast<size_t>(b)]
-                                                            : kNone;
+      sum += r && block < r->series.size() ? r->series[block] : kNone;
     }
-    if (!std::isfinite(sum)) continue;
-    line.add(kBlockSeconds * static_cast<double>(b), sum / static_cast<double>(scope.hosts.size()));
-  }
-  if (line.points() < kLeastCoverage * static_cast<double>(to - from)) return std::nullopt;
-  return line.slope();
+    return sum / static_cast<double>(scope.hosts.size());
+  });
 }
 
-GaugeFamily::Slopes GaugeFamily::baseline_slopes(int64_t from, int64_t to) const {
+GaugeFamily::Slopes GaugeFamily::baseline_slopes(const Stretch& stretch) const {
   Slopes out;
   for (const Record& r : records_) {
     if (!r.seen || !r.baseline || (apart_ && &r == &records_[*apart_])) continue;
-    Line line;
-    for (int64_t b = std::max<int64_t>(from, 0); b < to; ++b) {
-      const auto i = static_cast<size_t>(b);
-      if (i < r.series.size() && std::isfinite(r.series[i])) {
-        line.add(kBlockSeconds * static_cast<double>(b), r.series[i]);
-      }
-    }
-    if (line.points() < kLeastCoverage * static_cast<double>(to - from)) continue;
+    const auto slope = slope_of(
+        stretch, [&](size_t block) { return block < r.series.size() ? r.series[block] : kNone; });
+    if (!slope) continue;
     out.hosts += 1;
-    const double before = line.slope() - out.mean;
+    const double before = *slope - out.mean;
     out.mean += before / static_cast<double>(out.hosts);
-    out.variance += before * (line.slope() - out.mean);
+    out.variance += before * (*slope - out.mean);
   }
   if (out.hosts > 1) out.variance /= static_cast<double>(out.hosts - 1);
   return out;

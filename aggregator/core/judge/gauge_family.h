@@ -67,15 +67,20 @@ class GaugeFamily final : public Family {
   /// Whether every one of these hosts has a past to be compared with.
   [[nodiscard]] bool known(const Scope& scope) const;
   [[nodiscard]] LevelNull level_null(size_t canary_hosts) const;
-  /// Slope of the mean of the scope's hosts over blocks [from, to), a second; absent with too many
-  /// gaps.
-  [[nodiscard]] std::optional<double> slope(const Scope& scope, int64_t from, int64_t to) const;
+  /// Slope over blocks [from, to), less `part` of the slope over [earlier, from).
+  struct Stretch {
+    int64_t from = 0, to = 0;
+    double part = 0;
+    int64_t earlier = 0;  ///< only read where `part` is not 0
+  };
+  /// Of the mean of the scope's hosts, a second; absent with too many gaps.
+  [[nodiscard]] std::optional<double> slope(const Scope& scope, const Stretch& stretch) const;
   struct Slopes {
     double mean = 0, variance = 0;
     size_t hosts = 0;
   };
-  /// Of the baseline's hosts over the same blocks.
-  [[nodiscard]] Slopes baseline_slopes(int64_t from, int64_t to) const;
+  /// Of the baseline's hosts.
+  [[nodiscard]] Slopes baseline_slopes(const Stretch& stretch) const;
 
  private:
   struct Record {

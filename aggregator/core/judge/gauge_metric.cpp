@@ -15,7 +15,9 @@ constexpr double kBlockSeconds = LevelTest::kBlockSeconds;
 // A level sits out the first minute of a process, and is forgiven 10 % more that fades in 20 s.
 constexpr double kGraceSeconds = 60, kFade = 0.1, kFadeTau = 20;
 constexpr double kAgeRatio = 1.15;
-constexpr double kNotFlattening = 0.7;
+// A cache fills ever more slowly: over the last half of a life its slope is less than this part of
+// the slope over the quarter before, if it fills by 1 - 1/e within three quarters of that life.
+constexpr double kStillGrowing = 0.6;
 constexpr size_t kLeastHosts = 3;
 constexpr double kOneSide = 0.025;  // of a 95 % interval
 constexpr std::array<double, 6> kRatios = {1.1, 1.2, 1.5, 2, 3, 5};
@@ -31,32 +33,49 @@ LeakTest::LeakTest(const LeakSettings& settings, double window_seconds, double a
   threshold_ = -std::log(alpha / static_cast<double>(std::max<size_t>(ages_.size(), 1)));
 }
 
+std::optional<LeakTest::Excess> LeakTest::excess(const GaugeFamily& family, const Scope& scope,
+                                                 const GaugeFamily::Stretch& stretch) const {
+  const auto canary = family.slope(scope, stretch);
+  const GaugeFamily::Slopes others = family.baseline_slopes(stretch);
+  if (!canary || others.hosts < kLeastHosts) return std::nullopt;
+  const double k = static_cast<double>(scope.hosts.size()), m = static_cast<double>(others.hosts);
+  const double variance = others.variance + settings_.sd_floor * settings_.sd_floor;
+  return Excess{.canary = *canary,
+                .others = others.mean,
+                .sd = family.settings().widening * std::sqrt(variance * (1 / k + 1 / m)),
+                .degrees = m - 1};
+}
+
 void LeakTest::look(const GaugeFamily& family, const Scope& scope, double age) {
   double now = 0;
   while (next_ < ages_.size() && age >= ages_[next_]) now = ages_[next_++];
   if (now <= 0) return;
   const auto blocks = static_cast<int64_t>(now / kBlockSeconds);
-  const int64_t to = family.closed() + 1, from = to - blocks / 2, middle = (from + to) / 2;
-  const auto rise = family.slope(scope, from, to);
-  const GaugeFamily::Slopes others = family.baseline_slopes(from, to);
-  if (!rise || others.hosts < kLeastHosts) return;
-  const double k = static_cast<double>(scope.hosts.size()), m = static_cast<double>(others.hosts);
-  const double sd =
-      family.settings().widening *
-      std::sqrt((others.variance + settings_.sd_floor * settings_.sd_floor) * (1 / k + 1 / m));
-  const double z = (*rise - others.mean - settings_.margin) / sd;
-  const double half =
-      sd * student_upper_quantile(kOneSide / static_cast<double>(ages_.size()), m - 1);
-  growth_ = {.canary = *rise,
-             .others = others.mean,
-             .low = *rise - others.mean - half,
-             .high = *rise - others.mean + half};
+  const int64_t to = family.closed() + 1;
+  const GaugeFamily::Stretch half{.from = to - blocks / 2, .to = to};
+  const auto growth = excess(family, scope, half);
+  if (!growth) return;
+  const double wide =
+      growth->sd *
+      student_upper_quantile(kOneSide / static_cast<double>(ages_.size()), growth->degrees);
+  const double above = growth->canary - growth->others;
+  growth_ = {.canary = growth->canary,
+             .others = growth->others,
+             .low = above - wide,
+             .high = above + wide};
+  double tail = student_tail((above - settings_.margin) / growth->sd, growth->degrees);
   if (now < settings_.suspect_until_seconds) {
-    const auto first = family.slope(scope, from, middle), last = family.slope(scope, middle, to);
-    if (!first || !last || *last < kNotFlattening * *first) return;
+    // Every restart fills caches, so that "it still grows" has to be shown as surely as "it grows".
+    GaugeFamily::Stretch steady = half;
+    steady.part = kStillGrowing;
+    steady.earlier = half.from - blocks / 4;
+    const auto still = excess(family, scope, steady);
+    if (!still) return;
+    tail =
+        std::max(tail, student_tail((still->canary - still->others) / still->sd, still->degrees));
   }
   // Beyond the range of doubles it is certain enough.
-  const double evidence = -std::log(std::max(student_tail(z, m - 1), 1e-300));
+  const double evidence = -std::log(std::max(tail, 1e-300));
   evidence_ = fired_ ? std::max(evidence_, evidence) : evidence;
   fired_ |= evidence_ >= threshold_;
 }

@@ -27,6 +27,12 @@ class LeakTest {
   [[nodiscard]] const LeakSettings& settings() const { return settings_; }
 
  private:
+  struct Excess {
+    double canary = 0, others = 0, sd = 0, degrees = 0;
+  };
+  [[nodiscard]] std::optional<Excess> excess(const GaugeFamily& family, const Scope& scope,
+                                             const GaugeFamily::Stretch& stretch) const;
+
   LeakSettings settings_;
   std::optional<Growth> growth_;
   std::vector<double> ages_;
