@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+
+#include "aggregator/core/words.h"
 
 namespace serin::core {
 
@@ -21,46 +22,12 @@ void Deploy::note(int64_t at_us, std::string kind, std::string host, std::string
   timeline.push_back({at_us, std::move(kind), std::move(host), std::move(text)});
 }
 
-std::string words_percent(double share) {
-  const double percent = share * 100;
-  if (percent != 0 && percent < 0.1) return fmt::format("{:.3f} %", percent);
-  return fmt::format("{:.1f} %", percent);
-}
-
-namespace {
-
-/// A metric's value with its unit.
-std::string words_value(const std::string& metric, double value) {
-  if (metric == "rss_bytes") return fmt::format("{:.1f} MB", value / 1e6);
-  if (metric == "latency_shape") return fmt::format("p90 {:.1f} ms", value * 1e3);
-  if (metric == "cpu_per_request") return fmt::format("{:.2f} ms", value * 1e3);
-  if (metric == "restarts") return fmt::format("{:.1f} an hour", value * 3600);
-  if (metric == "fds" || metric == "threads") return fmt::format("{:.0f}", value);
-  return words_percent(value);
-}
-
-}  // namespace
-
-std::string words_compared(const std::string& metric, double canary, double baseline,
-                           std::optional<double> edge_seconds) {
-  const std::string ours = words_value(metric, canary), theirs = words_value(metric, baseline);
-  if (!edge_seconds) return fmt::format("{} {} against {}", metric, ours, theirs);
-  return fmt::format("{}: {} of requests slower than {:.3g} ms against {}", metric, ours, *edge_seconds * 1e3,
-                     theirs);
-}
-
-std::string words_evidence(const Reason& reason, std::optional<double> edge_seconds, size_t baseline_hosts) {
-  std::string text = reason.metric;
-  if (reason.canary && reason.baseline) {
-    text = words_compared(reason.metric, *reason.canary, *reason.baseline, edge_seconds) +
-           fmt::format(" on {} host{}", baseline_hosts, baseline_hosts == 1 ? "" : "s");
+std::vector<std::string> Deploy::host_names(bool (*which)(const Canary&)) const {
+  std::vector<std::string> names;
+  for (const Canary& canary : canaries) {
+    if (which == nullptr || which(canary)) names.push_back(canary.name);
   }
-  if (reason.log_evidence) {
-    const double odds = std::exp(std::min(*reason.log_evidence, std::log(1e9)));
-    text += fmt::format(", certain {}{:.0f} : 1", *reason.log_evidence > std::log(1e9) ? "> " : "",
-                        odds);
-  }
-  return text;
+  return names;
 }
 
 std::string words_rolled_back(const Deploy& deploy) {
@@ -74,9 +41,8 @@ std::string words_rolled_back(const Deploy& deploy) {
     slowest_us = std::max(slowest_us, canary.verified_us - canary.commanded_us);
   }
   if (back == 0) return fmt::format("the hosts left it, not verified; {} requests hurt", deploy.requests_harmed);
-  return fmt::format("{} host{} back on {} in {:.1f} s, verified; {} requests hurt", back,
-                     back == 1 ? "" : "s", target, static_cast<double>(slowest_us) / 1e6,
-                     deploy.requests_harmed);
+  return fmt::format("{} back on {} in {:.1f} s, verified; {} requests hurt", words_hosts(back), target,
+                     static_cast<double>(slowest_us) / 1e6, deploy.requests_harmed);
 }
 
 std::string_view name(DeployState state) {

@@ -91,14 +91,12 @@ struct Deploy {
   }
   Canary* find(uint32_t host);
   [[nodiscard]] size_t present() const;  ///< canary hosts that have not left
+  /// Of the canary hosts; all when `which` is null.
+  [[nodiscard]] std::vector<std::string> host_names(bool (*which)(const Canary&) = nullptr) const;
   void note(int64_t at_us, std::string kind, std::string host, std::string text);
 };
 
-/// The words people read: the same in API, CLI and alerts.
-std::string words_percent(double share);
-std::string words_compared(const std::string& metric, double canary, double baseline,
-                           std::optional<double> edge_seconds);
-std::string words_evidence(const Reason& reason, std::optional<double> edge_seconds, size_t baseline_hosts);
+/// How the hosts came back, and what it cost.
 std::string words_rolled_back(const Deploy& deploy);
 
 }  // namespace serin::core

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "aggregator/core/state.h"
+#include "aggregator/core/words.h"
 
 namespace serin::core {
 namespace {
@@ -146,8 +147,7 @@ void Fold::State::close_seconds(Service& service) {
       }
     }
     service.steps.close(second);
-    service.watching = std::ranges::any_of(
-        deploys, [&](const auto& d) { return d->service == service.name && d->open(); });
+    service.watching = any_open(service.name);
   }
 }
 
@@ -269,15 +269,10 @@ void Fold::State::feed(Service& service, Deploy& deploy, int64_t second) {
       })) {
     return;
   }
-  Reason reason{.kind = ReasonKind::evidence, .metric = fired->metric};
-  reason.canary = fired->canary;
-  reason.baseline = fired->baseline;
-  reason.effect = fired->effect;
-  reason.log_evidence = fired->log_evidence;
-  reason.threshold = fired->threshold;
-  if (fired->host) reason.host = service.tracks[*fired->host]->host;
   deploy.fired_edge_seconds = fired->edge_seconds;
-  reason.text = words_evidence(reason, fired->edge_seconds, deploy.baseline_hosts.size());
+  const MetricView decisive = view_of(*fired, deploy, service);
+  Reason reason = reason_of(decisive);
+  reason.text = decisive.text;
   decide_rollback(service, deploy, std::move(reason), {});
 }
 

@@ -100,6 +100,10 @@ void Fold::State::remember(const Decision& fact) {
   }
 }
 
+bool Fold::State::any_open(std::string_view service) const {
+  return std::ranges::any_of(deploys, [&](const auto& d) { return d->service == service && d->open(); });
+}
+
 /// What time alone brings about, for the services that are being watched.
 void Fold::State::every_service() {
   for (auto& [name, service] : services) {
@@ -118,9 +122,7 @@ void Fold::State::every_service() {
         after_steps(service, deploy);
       }
     }
-    service.watching = std::ranges::any_of(deploys, [&](const auto& d) {
-      return d->service == name && d->open();
-    });
+    service.watching = any_open(name);
     service.slow_steps = service.slow_steps && service.watching;
   }
 }
@@ -140,7 +142,7 @@ Decision Fold::State::decision_of(const Deploy& deploy, DecisionKind kind,
   decision.actor = deploy.actor;
   decision.incomplete = deploy.incomplete;
   decision.stage = static_cast<uint32_t>(deploy.stage);
-  for (const auto& canary : deploy.canaries) decision.hosts.push_back(canary.name);
+  decision.hosts = deploy.host_names();
   decision.effect_id = fmt::format("{}/{}/{}/{}", deploy.id, name(kind), host, 0);
   return decision;
 }
@@ -159,7 +161,7 @@ void Fold::State::tell(std::string kind, const Deploy& deploy, std::string text,
   note.service = deploy.service;
   note.version = deploy.version;
   note.previous = deploy.previous;
-  for (const auto& canary : deploy.canaries) note.hosts.push_back(canary.name);
+  note.hosts = deploy.host_names();
   note.at_us = now_us;
   note.reason = deploy.reason;
   note.text = std::move(text);

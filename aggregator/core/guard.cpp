@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "aggregator/core/state.h"
+#include "aggregator/core/words.h"
 
 // Limits that need no statistics. They act on canary hosts only, and each waits for what distinguishes the release's
 // fault from an agent's, a bus's or a person's.

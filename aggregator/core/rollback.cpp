@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "aggregator/core/state.h"
+#include "aggregator/core/words.h"
 
 namespace serin::core {
 namespace {
@@ -33,6 +34,8 @@ uint64_t slower_than(const ExpHistogram& latency, double edge_seconds) {
   }
   return count;
 }
+
+bool still_there(const Canary& canary) { return !canary.left; }
 
 /// Passing refusals: the command was not executed and may be asked for again.
 bool may_pass(std::string_view reason) {
@@ -100,13 +103,11 @@ void Fold::State::decide_rollback(Service& service, Deploy& deploy, Reason reaso
 }
 
 void Fold::State::begin_rollback(Service& service, Deploy& deploy) {
-  std::string hosts;
   bool target_missing = false;
   for (Canary& canary : deploy.canaries) {
     if (canary.left) continue;
     canary.target = target_for(service, deploy, canary);
     target_missing = target_missing || canary.target.empty();
-    hosts += (hosts.empty() ? "" : ", ") + canary.name;
   }
   std::string stop;
   if (deploy.irreversible && deploy.actor.empty()) {
@@ -126,6 +127,7 @@ void Fold::State::begin_rollback(Service& service, Deploy& deploy) {
     return;
   }
   deploy.state = DeployState::rolling_back;
+  const std::string hosts = words_list(deploy.host_names(still_there));
   tell("rollback", deploy,
        fmt::format("{} {} is being rolled back on {} · {} · after {:.0f} s · {} requests hurt so far",
                    service.name, deploy.version, hosts.empty() ? "no host" : hosts, deploy.reason.text,
@@ -137,10 +139,7 @@ void Fold::State::begin_rollback(Service& service, Deploy& deploy) {
 /// Something forbids to act: watched on, and people must decide.
 void Fold::State::freeze(Service& service, Deploy& deploy, const std::string& why) {
   deploy.state = DeployState::frozen;
-  std::string hosts;
-  for (const Canary& canary : deploy.canaries) {
-    if (!canary.left) hosts += (hosts.empty() ? "" : ", ") + canary.name;
-  }
+  const std::string hosts = words_list(deploy.host_names(still_there));
   const std::string text = fmt::format("{} {} should be rolled back on {} ({}), but is frozen: {}", service.name,
                                        deploy.version, hosts, deploy.reason.text, why);
   deploy.note(now_us, "frozen", "", text);
@@ -351,10 +350,7 @@ void Fold::State::after_steps(Service& service, Deploy& deploy) {
   decision.reason.text = words_rolled_back(deploy);
   deploy.note(now_us, "rolled_back", "", decision.reason.text);
   emit(std::move(decision));
-  std::string hosts;
-  for (const Canary& canary : deploy.canaries) {
-    if (canary.back()) hosts += (hosts.empty() ? "" : ", ") + canary.name;
-  }
+  const std::string hosts = words_list(deploy.host_names([](const Canary& canary) { return canary.back(); }));
   tell("rolled_back", deploy,
        fmt::format("{} {} rolled back on {} · {} · {}", service.name, deploy.version, hosts,
                    deploy.reason.text, words_rolled_back(deploy)));

@@ -1,31 +1,40 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "aggregator/core/state.h"
+#include "aggregator/core/words.h"
 
 namespace serin::core {
 namespace {
 
-std::string words_metric(const judge::Finding& finding, const DeployView& deploy) {
-  if (!finding.canary || !finding.baseline) return finding.metric + ": nothing to compare yet";
-  std::string text = words_compared(finding.metric, *finding.canary, *finding.baseline, finding.edge_seconds);
-  if (finding.effect) {
-    text += fmt::format(", x{:.2f}", *finding.effect);
-    if (finding.effect_low && finding.effect_high) {
-      text += fmt::format(" (95 % between x{:.2f} and x{:.2f})", *finding.effect_low, *finding.effect_high);
+/// Nats a second over the last minute, and from it the time to the line; absent where nothing grows.
+std::optional<double> seconds_to_rollback(const std::deque<EvidencePoint>& series) {
+  constexpr int64_t kPaceUs = 60'000'000, kLeastUs = 10'000'000;
+  if (series.empty()) return std::nullopt;
+  const EvidencePoint& now = series.back();
+  const auto then = std::ranges::find_if(series, [&](const auto& p) { return now.at_us - p.at_us <= kPaceUs; });
+  const auto us = static_cast<double>(now.at_us - then->at_us);
+  const double gained = now.log_evidence - then->log_evidence, missing = now.threshold - now.log_evidence;
+  if (us < kLeastUs || gained <= 0 || now.log_evidence <= 0 || missing <= 0) return std::nullopt;
+  return missing / gained * us / 1e6;
+}
+
+/// What could be judged, and is not here.
+std::vector<Absent> absent_of(const Deploy& deploy, const Service& service, const std::vector<MetricView>& metrics) {
+  std::vector<Absent> absent;
+  for (const std::string_view kind : {"latency", "cpu_per_request", "rss_bytes", "fds", "threads"}) {
+    const auto of_kind = [&](const std::string& name) { return name.starts_with(kind); };
+    if (std::ranges::any_of(metrics, of_kind, &MetricView::metric)) continue;
+    std::string reason = "the hosts that ran the version before did not report enough of it before the deploy";
+    for (const Canary& canary : deploy.canaries) {
+      const auto& known = service.tracks[canary.host]->absent;
+      const auto told = std::ranges::find_if(known, of_kind, &Absent::metric);
+      if (told != known.end()) reason = canary.name + ": " + told->reason;
     }
+    absent.push_back({std::string(kind), std::move(reason)});
   }
-  text += fmt::format("; evidence {:.1f} of the {:.1f} nats that roll back", finding.log_evidence,
-                      finding.threshold);
-  if (!finding.fired && deploy.verdict.empty()) {
-    if (finding.visible_effect) text += fmt::format("; x{:.1f} would have been seen by now", *finding.visible_effect);
-    if (finding.seconds_to_must_see && *finding.seconds_to_must_see > 0) {
-      text += fmt::format("; {:.0f} s more to see what must be seen", *finding.seconds_to_must_see);
-    }
-  }
-  return text;
+  return absent;
 }
 
 DeployView view_of(const Deploy& deploy, const Service& service, const Policy& policy, bool whole) {
@@ -62,33 +71,67 @@ DeployView view_of(const Deploy& deploy, const Service& service, const Policy& p
   std::ranges::stable_sort(view.timeline, {}, &TimelineEntry::at_us);
   if (!deploy.battery) return view;
   for (const auto& finding : deploy.battery->findings()) {
-    MetricView metric;
-    metric.metric = finding.metric;
-    std::string key = finding.metric;
-    if (finding.host) {
-      metric.host = service.tracks[*finding.host]->host;
-      key += "@" + metric.host;
-    }
-    metric.process = finding.process;
-    metric.canary = finding.canary;
-    metric.baseline = finding.baseline;
-    metric.effect = finding.effect;
-    metric.effect_low = finding.effect_low;
-    metric.effect_high = finding.effect_high;
-    metric.log_evidence = finding.log_evidence;
-    metric.threshold = finding.threshold;
-    metric.visible_effect = finding.visible_effect;
-    metric.seconds_to_must_see = finding.seconds_to_must_see;
-    metric.text = words_metric(finding, view);
-    if (auto series = deploy.series.find(key); series != deploy.series.end()) {
+    MetricView metric = view_of(finding, deploy, service);
+    if (auto series = deploy.series.find(series_key(metric)); series != deploy.series.end()) {
       metric.series.assign(series->second.begin(), series->second.end());
     }
     view.metrics.push_back(std::move(metric));
   }
+  view.absent = absent_of(deploy, service, view.metrics);
   return view;
 }
 
 }  // namespace
+
+std::string series_key(const MetricView& metric) {
+  return metric.host.empty() ? metric.metric : metric.metric + "@" + metric.host;
+}
+
+Reason reason_of(const MetricView& metric) {
+  Reason reason{.kind = ReasonKind::evidence, .metric = metric.metric};
+  reason.canary = metric.canary;
+  reason.baseline = metric.baseline;
+  reason.effect = metric.effect;
+  reason.log_evidence = metric.log_evidence;
+  reason.threshold = metric.threshold;
+  reason.host = metric.host;
+  return reason;
+}
+
+MetricView view_of(const judge::Finding& finding, const Deploy& deploy, const Service& service) {
+  MetricView metric;
+  metric.metric = finding.metric;
+  if (finding.host) metric.host = service.tracks[*finding.host]->host;
+  metric.process = finding.process;
+  metric.canary = finding.canary;
+  metric.baseline = finding.baseline;
+  metric.effect = finding.effect;
+  metric.effect_low = finding.effect_low;
+  metric.effect_high = finding.effect_high;
+  metric.log_evidence = finding.log_evidence;
+  metric.threshold = finding.threshold;
+  metric.visible_effect = finding.visible_effect;
+  metric.seconds_to_must_see = finding.seconds_to_must_see;
+  metric.fired = finding.fired;
+  metric.baseline_hosts = deploy.baseline_hosts.size();
+  metric.edge_seconds = finding.edge_seconds;
+  metric.next_effect = finding.next_effect;
+  metric.seconds_to_next_effect = finding.seconds_to_next_effect;
+  metric.must_see = finding.must_see;
+  metric.warmup_margin = finding.warmup_margin;
+  metric.judged_from_seconds = finding.judged_from_seconds;
+  metric.slope = finding.slope;
+  metric.baseline_slope = finding.baseline_slope;
+  metric.slope_low = finding.slope_low;
+  metric.slope_high = finding.slope_high;
+  metric.room = finding.room;
+  metric.history_assumed = finding.history_assumed;
+  if (auto series = deploy.series.find(series_key(metric)); series != deploy.series.end() && !finding.fired) {
+    metric.seconds_to_rollback = seconds_to_rollback(series->second);
+  }
+  metric.text = words_metric(metric, deploy.verdict.empty() ? Standing::judged : Standing::over);
+  return metric;
+}
 
 std::vector<ServiceView> Fold::services() const {
   std::vector<ServiceView> views;

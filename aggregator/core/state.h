@@ -99,6 +99,9 @@ struct Fold::State {
   void started(Service& service, Track& track, const Event& event, int64_t at_us);
   void died(Service& service, Track& track, const Event& event, int64_t at_us);
 
+  /// Some deploy of this service has not ended.
+  [[nodiscard]] bool any_open(std::string_view service) const;
+
   // ---- watch.cpp
   Deploy* open_deploy(std::string_view service, std::string_view version);
   Deploy* deploy_by_id(std::string_view id);
@@ -157,6 +160,13 @@ struct Fold::State {
   void tell(std::string kind, const Deploy& deploy, std::string text, const std::string& about = {});
   Decision decision_of(const Deploy& deploy, DecisionKind kind, const std::string& host = {}) const;
 };
+
+/// A finding as people see it, words and all.
+MetricView view_of(const judge::Finding& finding, const Deploy& deploy, const Service& service);
+/// Its numbers as the reason of a verdict, without words.
+Reason reason_of(const MetricView& metric);
+/// Its key in Deploy::series.
+std::string series_key(const MetricView& metric);
 
 /// How many hosts of a fleet may run a deploy at a stage of the policy ("1 host", "5%"); at least one.
 size_t stage_hosts(const Policy& policy, size_t stage, size_t fleet);

@@ -57,8 +57,20 @@ struct MetricView {
   double log_evidence = 0, threshold = 0;    ///< natural logs
   std::optional<double> visible_effect;      ///< smallest ratio that would have been seen by now
   std::optional<double> seconds_to_must_see;  ///< until the policy's must_see would be seen; 0 = already
-  std::string text;
+  std::string text;                          ///< all of this in words
   std::vector<EvidencePoint> series;         ///< at most 600 newest
+
+  bool fired = false;
+  size_t baseline_hosts = 0;                 ///< compared with in the last step
+  std::optional<double> edge_seconds;        ///< latency_*: what is compared is the share of requests slower than this
+  std::optional<double> next_effect, seconds_to_next_effect;  ///< the next smaller ratio, and until it would be seen
+  std::string must_see;                      ///< what seconds_to_must_see is about
+  std::optional<double> seconds_to_rollback; ///< at the pace of the last minute; absent: it does not grow
+  std::optional<double> warmup_margin;       ///< ratio that is forgiven at this age; 1 = none
+  std::optional<double> judged_from_seconds; ///< age of the processes before which nothing is judged
+  std::optional<double> slope, baseline_slope, slope_low, slope_high;  ///< of a leak, a second; interval of the difference
+  std::optional<double> room;                ///< of a leak: what is assumed to be left
+  bool history_assumed = false;              ///< too little past: how hosts differ is assumed
 };
 
 struct TimelineEntry {
@@ -93,6 +105,7 @@ struct DeployView {
   std::vector<TimelineEntry> timeline;
   uint64_t canary_requests = 0, canary_errors = 0;
   uint64_t requests_harmed = 0;      ///< server errors on canary hosts from the first bad second to restored
+  std::vector<Absent> absent;        ///< metrics that are not judged, and why
 };
 
 }  // namespace serin::core

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "aggregator/core/state.h"
+#include "aggregator/core/words.h"
 
 namespace serin::core {
 namespace {
@@ -214,26 +215,18 @@ void Fold::State::window(Service& service, Deploy& deploy) {
     if (auto answer = deploy.battery->pass_at_end(); !answer.pass) why = answer.why_not;
   }
   if (!why.empty() && !over) return;
-  Reason reason{.kind = ReasonKind::evidence, .metric = {}};
-  for (const auto& finding : deploy.battery->findings()) {
-    if (finding.host) continue;
-    reason.metric = finding.metric;
-    reason.canary = finding.canary;
-    reason.baseline = finding.baseline;
-    reason.effect = finding.effect;
-    reason.log_evidence = finding.log_evidence;
-    reason.threshold = finding.threshold;
-    break;
-  }
+  std::vector<MetricView> metrics;
+  for (const auto& finding : deploy.battery->findings()) metrics.push_back(view_of(finding, deploy, service));
+  const auto pool = std::ranges::find_if(metrics, &std::string::empty, &MetricView::host);
+  Reason reason = pool == metrics.end() ? Reason{.kind = ReasonKind::evidence, .metric = {}} : reason_of(*pool);
   if (why.empty()) {
-    reason.text = fmt::format(
-        "{} {} holds on {} host{}: {} requests, errors {} against {} on {} hosts", service.name,
-        deploy.version, deploy.present(), deploy.present() == 1 ? "" : "s", deploy.canary_requests,
-        words_percent(reason.canary.value_or(0)), words_percent(reason.baseline.value_or(0)),
-        deploy.baseline_hosts.size());
+    reason.text = fmt::format("{} {} holds on {}: {} requests; {}; {}", service.name, deploy.version,
+                              words_hosts(deploy.present()), deploy.canary_requests,
+                              pool == metrics.end() ? "nothing to compare" : words_compared(*pool), words_seen(metrics));
     conclude(service, deploy, DecisionKind::pass, DeployState::passed, std::move(reason));
   } else {
     reason.text = fmt::format("{} {} is inconclusive: {}", service.name, deploy.version, why);
+    if (deploy.canary_requests > 0) reason.text += "; " + words_seen(metrics);
     conclude(service, deploy, DecisionKind::inconclusive, DeployState::inconclusive, std::move(reason));
   }
 }

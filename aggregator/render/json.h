@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "aggregator/core/view.h"
 #include "schema/messages.h"
 
 // Inside serin_render only: the header is heavy.
@@ -32,5 +33,7 @@ Json time(int64_t time_us);
 /// exp(log_evidence), capped at 1e300 so that it stays a JSON number.
 Json evidence_of(std::optional<double> log_evidence);
 Json json_of(const Reason& reason);
+/// Without its series.
+Json json_of(const core::MetricView& metric);
 
 }  // namespace serin::render

@@ -30,6 +30,8 @@ Json replay_deploy(const Replay::Deploy& deploy) {
   const core::DeployView& view = deploy.view;
   Json hosts = Json::array();
   for (const auto& host : view.hosts) hosts.push_back(host.host);
+  Json metrics = Json::array();
+  for (const auto& metric : view.metrics) metrics.push_back(json_of(metric));
   return Json{{"id", view.id},
               {"service", view.service},
               {"version", view.version},
@@ -41,7 +43,8 @@ Json replay_deploy(const Replay::Deploy& deploy) {
               {"state", core::name(view.state)},
               {"decided_at", seconds(view.decided_us)},
               {"file", deploy.file},
-              {"reason", replay_reason(view.reason)}};
+              {"reason", replay_reason(view.reason)},
+              {"metrics", metrics}};
 }
 
 }  // namespace

@@ -35,6 +35,38 @@ Json json_of(const Reason& reason) {
               {"text", reason.text}};
 }
 
+Json json_of(const core::MetricView& view) {
+  return Json{{"metric", view.metric},
+              {"host", word(view.host)},
+              {"process", word(view.process)},
+              {"canary", number(view.canary)},
+              {"baseline", number(view.baseline)},
+              {"effect", number(view.effect)},
+              {"effect_low", number(view.effect_low)},
+              {"effect_high", number(view.effect_high)},
+              {"evidence", evidence_of(view.log_evidence)},
+              {"log_evidence", number(view.log_evidence)},
+              {"threshold", number(view.threshold)},
+              {"visible_effect", number(view.visible_effect)},
+              {"seconds_to_must_see", number(view.seconds_to_must_see)},
+              {"text", view.text},
+              {"fired", view.fired},
+              {"baseline_hosts", view.baseline_hosts},
+              {"edge_seconds", number(view.edge_seconds)},
+              {"next_effect", number(view.next_effect)},
+              {"seconds_to_next_effect", number(view.seconds_to_next_effect)},
+              {"must_see", word(view.must_see)},
+              {"seconds_to_rollback", number(view.seconds_to_rollback)},
+              {"warmup_margin", number(view.warmup_margin)},
+              {"judged_from_seconds", number(view.judged_from_seconds)},
+              {"slope", number(view.slope)},
+              {"baseline_slope", number(view.baseline_slope)},
+              {"slope_low", number(view.slope_low)},
+              {"slope_high", number(view.slope_high)},
+              {"assumed_room", number(view.room)},
+              {"history_assumed", view.history_assumed}};
+}
+
 namespace {
 
 constexpr double kMicroseconds = 1e6;
@@ -91,24 +123,11 @@ Json point(const core::EvidencePoint& entry) {
 }
 
 Json metric(const core::MetricView& view) {
-  return Json{{"metric", view.metric},
-              {"host", word(view.host)},
-              {"process", word(view.process)},
-              {"canary", number(view.canary)},
-              {"baseline", number(view.baseline)},
-              {"effect", number(view.effect)},
-              {"effect_low", number(view.effect_low)},
-              {"effect_high", number(view.effect_high)},
-              {"evidence", evidence_of(view.log_evidence)},
-              {"log_evidence", number(view.log_evidence)},
-              {"threshold", number(view.threshold)},
-              {"visible_effect", number(view.visible_effect)},
-              {"seconds_to_must_see", number(view.seconds_to_must_see)},
-              {"text", view.text}};
+  return json_of(view);
 }
 
 Json metric_with_series(const core::MetricView& view) {
-  Json result = metric(view);
+  Json result = json_of(view);
   result["series"] = list(view.series, point);
   return result;
 }
@@ -154,6 +173,7 @@ Json deploy_json(const core::DeployView& view) {
               {"hosts", list(view.hosts, canary)},
               {"baseline_hosts", view.baseline_hosts},
               {"metrics", list(view.metrics, metric)},
+              {"absent", list(view.absent, absent)},
               {"timeline", list(view.timeline, entry)},
               {"canary_requests", view.canary_requests},
               {"canary_errors", view.canary_errors},
@@ -181,7 +201,10 @@ std::string deploy(const core::DeployView& view) {
 }
 
 std::string evidence(const core::DeployView& view) {
-  return text_of(Json{{"metrics", list(view.metrics, metric_with_series)}});
+  return text_of(Json{{"metrics", list(view.metrics, metric_with_series)},
+                      {"verdict", word(view.verdict)},
+                      {"text", view.reason.text},
+                      {"absent", list(view.absent, absent)}});
 }
 
 std::string timeline(const core::DeployView& view) {

@@ -102,7 +102,22 @@ core::MetricView metric_of(const Json& json) {
           .visible_effect = number(json, "visible_effect"),
           .seconds_to_must_see = number(json, "seconds_to_must_see"),
           .text = text(json, "text"),
-          .series = {}};
+          .series = {},
+          .fired = flag(json, "fired"),
+          .baseline_hosts = count(json, "baseline_hosts"),
+          .edge_seconds = number(json, "edge_seconds"),
+          .next_effect = number(json, "next_effect"),
+          .seconds_to_next_effect = number(json, "seconds_to_next_effect"),
+          .must_see = text(json, "must_see"),
+          .seconds_to_rollback = number(json, "seconds_to_rollback"),
+          .warmup_margin = number(json, "warmup_margin"),
+          .judged_from_seconds = number(json, "judged_from_seconds"),
+          .slope = number(json, "slope"),
+          .baseline_slope = number(json, "baseline_slope"),
+          .slope_low = number(json, "slope_low"),
+          .slope_high = number(json, "slope_high"),
+          .room = number(json, "assumed_room"),
+          .history_assumed = flag(json, "history_assumed")};
 }
 
 core::TimelineEntry entry_of(const Json& json) {
@@ -123,6 +138,10 @@ core::CanaryHostView canary_of(const Json& json) {
           .restored_us = time(json, "restored"),
           .verified_us = time(json, "verified"),
           .left = flag(json, "left")};
+}
+
+Absent absent_of(const Json& json) {
+  return {text(json, "metric"), text(json, "reason")};
 }
 
 core::DeployView deploy_of(const Json& json) {
@@ -149,7 +168,8 @@ core::DeployView deploy_of(const Json& json) {
           .timeline = list<core::TimelineEntry>(json, "timeline", entry_of),
           .canary_requests = count(json, "canary_requests"),
           .canary_errors = count(json, "canary_errors"),
-          .requests_harmed = count(json, "requests_harmed")};
+          .requests_harmed = count(json, "requests_harmed"),
+          .absent = list<Absent>(json, "absent", absent_of)};
 }
 
 core::ServiceView service_of(const Json& json) {
@@ -185,9 +205,7 @@ core::HostView host_of(const Json& json) {
           .refused = count(json, "refused"),
           .skewed = count(json, "skewed"),
           .deploy = text(json, "deploy"),
-          .absent = list<Absent>(json, "absent", [](const Json& entry) {
-            return Absent{text(entry, "metric"), text(entry, "reason")};
-          })};
+          .absent = list<Absent>(json, "absent", absent_of)};
 }
 
 /// The answer as a tree; `key` is a member that it must have.

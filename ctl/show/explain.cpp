@@ -3,8 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cmath>
 
+#include "aggregator/core/words.h"
 #include "ctl/show/table.h"
 #include "ctl/show/words.h"
 
@@ -15,6 +15,25 @@ constexpr size_t kMostHostsInALine = 8;
 
 std::string hosts_counted(size_t count) {
   return count == 1 ? "1 host" : fmt::format("{} hosts", count);
+}
+
+/// Words in lines of at most kColumns, those after the first further in.
+std::string wrapped(const std::string& text) {
+  constexpr size_t kColumns = 98;
+  std::string out, line = "  ";
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find(' ', at), text.size());
+    const std::string word = text.substr(at, end - at);
+    if (line.size() + word.size() > kColumns && line.find_first_not_of(' ') != line.npos) {
+      line.erase(line.find_last_not_of(' ') + 1);
+      out += line + "\n";
+      line = "    ";
+    }
+    line += word + " ";
+    at = end + 1;
+  }
+  line.erase(line.find_last_not_of(' ') + 1);
+  return out + line + "\n";
 }
 
 std::string head(const core::DeployView& deploy) {
@@ -42,7 +61,7 @@ std::string why(const core::DeployView& deploy) {
                           static_cast<double>(deploy.decided_us - deploy.opened_us) / 1e6);
   }
   std::string out = fmt::format("\nWhy\n  Verdict: {}.\n", verdict);
-  if (!deploy.reason.text.empty()) out += fmt::format("  {}\n", deploy.reason.text);
+  if (!deploy.reason.text.empty()) out += wrapped(deploy.reason.text);
   if (deploy.reason.kind == ReasonKind::guardrail) {
     out += "  This is a guardrail: a plain fact that needs no comparison.\n";
   }
@@ -50,58 +69,11 @@ std::string why(const core::DeployView& deploy) {
   return out;
 }
 
-/// How the evidence of one metric stands against the line at which it rolls back.
-std::string evidence_words(const core::MetricView& metric) {
-  const std::string needed = odds(metric.threshold);
-  if (!(metric.log_evidence > 0)) {
-    return fmt::format("no evidence that it is worse (a rollback needs {})", needed);
-  }
-  if (metric.log_evidence >= metric.threshold && metric.threshold > 0) {
-    return fmt::format("{} that it is worse; {} was enough to roll back", odds(metric.log_evidence),
-                       needed);
-  }
-  return fmt::format("{} that it is worse; a rollback needs {}", odds(metric.log_evidence), needed);
-}
-
-std::string effect_words(const core::MetricView& metric) {
-  if (!metric.effect) return "";
-  std::string out = fmt::format("x {:.2f}", *metric.effect);
-  if (metric.effect_low && metric.effect_high) {
-    out += fmt::format(" (95 % certain: between {:.2f} and {:.2f})", *metric.effect_low,
-                       *metric.effect_high);
-  }
-  return out;
-}
-
-std::string metric_words(const core::MetricView& metric, const core::DeployView& deploy) {
-  std::string out = fmt::format("  {}{}\n", metric.metric,
-                                metric.host.empty() ? "" : " on " + metric.host + " alone");
-  out += fmt::format("    new version {}, the others {}", amount(metric.metric, metric.canary),
-                     amount(metric.metric, metric.baseline));
-  if (const std::string effect = effect_words(metric); !effect.empty()) out += ": " + effect;
-  out += fmt::format("\n    evidence: {}\n", evidence_words(metric));
-  if (deploy.verdict.empty() && metric.visible_effect) {
-    out += fmt::format("    a difference of x {:.1f} would have shown by now\n",
-                       *metric.visible_effect);
-  }
-  if (deploy.verdict.empty() && metric.seconds_to_must_see && *metric.seconds_to_must_see > 0) {
-    out += fmt::format("    about {:.0f} s more to see what the policy says must be seen\n",
-                       std::ceil(*metric.seconds_to_must_see));
-  }
-  if (!metric.text.empty()) out += fmt::format("    {}\n", metric.text);
-  return out;
-}
-
 /// When the whole comparison is not kept any more, the reason still holds the numbers that decided.
 std::vector<core::MetricView> decisive_metric(const core::DeployView& deploy) {
   const Reason& reason = deploy.reason;
   if (reason.kind != ReasonKind::evidence || !reason.log_evidence) return {};
-  return {{.metric = reason.metric,
-           .canary = reason.canary,
-           .baseline = reason.baseline,
-           .effect = reason.effect,
-           .log_evidence = *reason.log_evidence,
-           .threshold = reason.threshold.value_or(0)}};
+  return {{.metric = reason.metric, .text = reason.text}};
 }
 
 std::string compared(const core::DeployView& deploy) {
@@ -116,11 +88,12 @@ std::string compared(const core::DeployView& deploy) {
                       ? "  Nothing to compare yet.\n"
                       : "  The numbers of the comparison are not kept any more.\n");
   }
-  for (const auto& metric : metrics) out += metric_words(metric, deploy);
+  for (const auto& metric : metrics) out += wrapped(metric.text);
+  if (!deploy.absent.empty()) out += "\nWhat is not judged\n";
+  for (const auto& entry : deploy.absent) out += wrapped(entry.metric + ": " + entry.reason);
   return out +
          "  (\"200 : 1\" means: what was seen is 200 times likelier if the new version is worse "
-         "than if "
-         "it is not.)\n";
+         "than if it is not. \"95 % sure\" holds for all moments of the watch together.)\n";
 }
 
 std::string cost(const core::DeployView& deploy) {
@@ -186,10 +159,9 @@ std::string standing(const core::DeployView& deploy, int64_t now_us) {
   const auto nearest = std::ranges::max_element(
       deploy.metrics, {}, [](const core::MetricView& m) { return m.log_evidence - m.threshold; });
   if (nearest != deploy.metrics.end()) {
-    line += fmt::format(" · {} {} against {} · {} of {}", nearest->metric,
-                        amount(nearest->metric, nearest->canary),
-                        amount(nearest->metric, nearest->baseline), odds(nearest->log_evidence),
-                        odds(nearest->threshold));
+    line +=
+        fmt::format(" · {} · {} of {}", core::words_compared(*nearest),
+                    core::words_odds(nearest->log_evidence), core::words_odds(nearest->threshold));
   }
   line += fmt::format(" · {} requests", grouped(deploy.canary_requests));
   if (deploy.verdict.empty() && deploy.window_ends_us > now_us && now_us != 0) {

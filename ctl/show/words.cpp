@@ -13,8 +13,6 @@ namespace chrono = std::chrono;
 
 constexpr int64_t kSecondUs = 1'000'000;
 constexpr double kTenthUs = 100'000;
-constexpr double kMebibyte = 1024.0 * 1024.0;
-constexpr double kMostOddsDigits = 12;  // beyond, a person only needs to know that it is certain
 
 }  // namespace
 
@@ -46,30 +44,6 @@ std::string grouped(uint64_t number) {
   std::string digits = std::to_string(number);
   for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
   return digits;
-}
-
-std::string amount(std::string_view metric, std::optional<double> value) {
-  if (!value || !std::isfinite(*value)) return "nothing yet";
-  if (metric.starts_with("latency_p")) return fmt::format("{:.1f} ms", *value * 1000);
-  if (metric == "cpu_per_request") return fmt::format("{:.2f} ms", *value * 1000);
-  if (metric == "rss_bytes") return fmt::format("{:.1f} MiB", *value / kMebibyte);
-  if (metric == "fds" || metric == "threads") return fmt::format("{:.0f}", *value);
-  if (metric == "errors" || metric == "slo") {
-    const int decimals = *value != 0 && *value < 0.001 ? 3 : 2;
-    return fmt::format("{:.{}f} %", *value * 100, decimals);
-  }
-  return fmt::format("{:.4g}", *value);
-}
-
-std::string odds(double log_evidence) {
-  if (!(log_evidence > 0)) return "1 : 1";
-  const double digits = log_evidence / std::log(10.0);
-  if (digits > kMostOddsDigits) return "over 10^12 : 1";
-  const double value = std::exp(log_evidence);
-  if (value < 10) return fmt::format("{:.1f} : 1", value);
-  // Two digits tell all there is to tell.
-  const double unit = std::pow(10.0, std::floor(digits) - 1);
-  return grouped(static_cast<uint64_t>(std::llround(std::round(value / unit) * unit))) + " : 1";
 }
 
 std::string_view state_words(core::DeployState state) {

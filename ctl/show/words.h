@@ -8,7 +8,8 @@
 
 #include "aggregator/core/view.h"
 
-// Numbers and states in a person's words.
+// Times, counts and states in a person's words. What is said of metrics comes from the core
+// (aggregator/core/words.h).
 
 namespace serin::ctl {
 
@@ -16,10 +17,6 @@ std::string utc(int64_t time_us);        ///< "2026-11-20 12:30:04 UTC"; "never"
 std::string utc_clock(int64_t time_us);  ///< "12:30:04.250"
 std::string seconds_between(int64_t from_us, int64_t to_us);  ///< "+3.8 s"
 std::string grouped(uint64_t number);                         ///< "12,345"
-/// A metric's rate or level in its own unit: errors in %, latencies in ms, memory in MiB.
-std::string amount(std::string_view metric, std::optional<double> value);
-/// exp(log_evidence) as odds: "3.2 : 1", "12,000 : 1", "over 10^12 : 1".
-std::string odds(double log_evidence);
 /// "being watched", "rolled back, and the trouble is gone" …
 std::string_view state_words(core::DeployState state);
 /// The hosts that run it, or ran it.

@@ -99,10 +99,8 @@ TEST_F(Commands, ExplainTellsTheReasonTheNumbersTheCostAndTheTimeline) {
   ASSERT_EQ(ask({"explain", "shop-mg1abc"}), Exit::done) << console.complained;
   for (const char* words :
        {"rolled back, and the trouble is gone", "rollback, 3.8 s after it was first seen",
-        "errors 4.1 % against 0.3 %", "new version 4.10 %, the others 0.30 %", "x 13.70",
-        "12,000 : 1 that it is worse; 950 : 1 was enough", "as the core says it",
-        "web-01 and web-03", "83 requests were harmed, of 1,234",
-        "12:30:03.800     +3.8 s  decided", "+5.2 s"}) {
+        "errors 4.1 % against 0.3 %", "as the core says it", "web-01 and web-03",
+        "83 requests were harmed, of 1,234", "12:30:03.800     +3.8 s  decided", "+5.2 s"}) {
     EXPECT_THAT(console.said, HasSubstr(words));
   }
 }
@@ -118,8 +116,8 @@ TEST_F(Commands, ExplainOfWhatIsLongOverStillHasTheNumbersThatDecided) {
   deploy.metrics.clear();
   deploy_is(deploy);
   ASSERT_EQ(ask({"explain", "shop-mg1abc"}), Exit::done);
-  EXPECT_THAT(console.said, AllOf(HasSubstr("new version 4.10 %, the others 0.30 %: x 13.70"),
-                                  HasSubstr("12,000 : 1 that it is worse")));
+  EXPECT_THAT(console.said,
+              HasSubstr("another version: web-01 and web-03.\n  errors 4.1 % against 0.3 %\n"));
 }
 
 TEST_F(Commands, JsonIsWhatTheAggregatorSaid) {
@@ -214,7 +212,8 @@ TEST_F(Commands, WatchTellsEachEntryOnceAndEndsWithTheDeploy) {
   EXPECT_EQ(console.said.find("detected", detected + 1), console.said.npos);
   EXPECT_THAT(console.said, AllOf(HasSubstr("decided"), HasSubstr("the trouble is gone")));
   ASSERT_FALSE(console.lines.empty());
-  EXPECT_THAT(console.lines[0], AllOf(HasSubstr("4.10 %"), HasSubstr("43 s left")));
+  EXPECT_THAT(console.lines[0],
+              AllOf(HasSubstr("errors 4.1 % against 0.30 %"), HasSubstr("43 s left")));
 }
 
 std::string header_of(const ApiStub::Asked& asked, const std::string& name) {

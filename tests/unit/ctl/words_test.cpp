@@ -1,8 +1,5 @@
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <limits>
-
 #include "aggregator/render/time.h"
 #include "ctl/api/client.h"
 #include "ctl/api/time.h"
@@ -12,23 +9,7 @@
 namespace serin::ctl {
 namespace {
 
-TEST(Words, OddsAreRoundedToWhatTheyTell) {
-  EXPECT_EQ(odds(std::log(3.24)), "3.2 : 1");
-  EXPECT_EQ(odds(9.39), "12,000 : 1");
-  EXPECT_EQ(odds(std::log(300)), "300 : 1");
-  EXPECT_EQ(odds(-4), "1 : 1");
-  EXPECT_EQ(odds(700), "over 10^12 : 1");
-  EXPECT_EQ(odds(std::numeric_limits<double>::quiet_NaN()), "1 : 1");
-  EXPECT_EQ(odds(std::numeric_limits<double>::infinity()), "over 10^12 : 1");
-}
-
-TEST(Words, AmountsHaveTheirOwnUnits) {
-  EXPECT_EQ(amount("errors", 0.041), "4.10 %");
-  EXPECT_EQ(amount("errors", 0.0004), "0.040 %");
-  EXPECT_EQ(amount("latency_p99", 0.25), "250.0 ms");
-  EXPECT_EQ(amount("rss_bytes", 1048576.0 * 3), "3.0 MiB");
-  EXPECT_EQ(amount("orders", 0.05), "0.05");
-  EXPECT_EQ(amount("errors", std::nullopt), "nothing yet");
+TEST(Words, LongNumbersAreGrouped) {
   EXPECT_EQ(grouped(0), "0");
   EXPECT_EQ(grouped(1234567), "1,234,567");
   EXPECT_EQ(grouped(123456), "123,456");
