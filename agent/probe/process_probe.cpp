@@ -23,6 +23,21 @@ bool means_ended(int error) {
   return error == ESRCH || error == ENOENT || error == ENODEV;
 }
 
+/// Takes the descriptor over.
+std::optional<uint64_t> count_listed(int listing) {
+  if (listing < 0) return std::nullopt;
+  DIR* folder = ::fdopendir(listing);
+  if (folder == nullptr) {
+    ::close(listing);
+    return std::nullopt;
+  }
+  uint64_t count = 0;
+  while (const dirent* entry = ::readdir(folder))
+    if (entry->d_name[0] != '.') ++count;
+  ::closedir(folder);
+  return count;
+}
+
 std::optional<uint64_t> minus(std::optional<uint64_t> now, std::optional<uint64_t> before) {
   if (!now || !before || *now < *before) return std::nullopt;
   return *now - *before;
@@ -82,7 +97,9 @@ void ProcessProbe::open_file(File file) {
 }
 
 void ProcessProbe::open_fd_folder() {
-  fd_folder_.reset(::openat(folder_.get(), "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // Its size may be asked by anybody, its contents only by the same user.
+  const int access = options_.count_fds_by_size ? O_PATH : O_RDONLY;
+  fd_folder_.reset(::openat(folder_.get(), "fd", access | O_DIRECTORY | O_CLOEXEC));
   if (!fd_folder_) note_absent("fds", fmt::format("/proc/{}/fd: {}", pid_, errno_text(errno)));
 }
 
@@ -161,18 +178,16 @@ std::optional<uint64_t> ProcessProbe::count_fds() {
     return static_cast<uint64_t>(info.st_size);
   }
   // A descriptor of our own for the listing: fdopendir takes it over.
-  int listing = ::openat(fd_folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (listing < 0) return std::nullopt;
-  DIR* folder = ::fdopendir(listing);
-  if (folder == nullptr) {
-    ::close(listing);
-    return std::nullopt;
-  }
-  uint64_t count = 0;
-  while (const dirent* entry = ::readdir(folder))
-    if (entry->d_name[0] != '.') ++count;
-  ::closedir(folder);
-  return count;
+  return count_listed(::openat(fd_folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+std::optional<uint64_t> count_fds(const std::filesystem::path& fd_folder,
+                                  const ProcessProbe::Options& options) {
+  struct stat info{};
+  if (!options.count_fds_by_size)
+    return count_listed(::open(fd_folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (::stat(fd_folder.c_str(), &info) != 0) return std::nullopt;
+  return static_cast<uint64_t>(info.st_size);
 }
 
 std::optional<uint64_t> ProcessProbe::cpu_clock_ns() const {

@@ -79,4 +79,8 @@ class ProcessProbe {
       buffer_{};  // status is about 1.5 KiB; a longer file is cut and its tail reads as absent
 };
 
+/// How many descriptors the process of a /proc/PID/fd has open; nullopt: gone, or closed to us.
+std::optional<uint64_t> count_fds(const std::filesystem::path& fd_folder,
+                                  const ProcessProbe::Options& options);
+
 }  // namespace serin::agent
