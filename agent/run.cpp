@@ -6,6 +6,7 @@
 #include "agent/program.h"
 #include "agent/rollback/client.h"
 #include "agent/sampler/sampler.h"
+#include "agent/service/systemd_units.h"
 #include "agent/uplink/uplink.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -87,7 +88,8 @@ class Agent {
                                       .clock = &clock_,
                                       .boot_id = boot_id_,
                                       .helper = std::move(port),
-                                      .state_dir = config_.state_dir},
+                                      .state_dir = config_.state_dir,
+                                      .units = units_for(services)},
                      *uplink_);
     for (auto& service : services) {
       std::string name = service.name;
@@ -104,6 +106,15 @@ class Agent {
   }
 
  private:
+  /// A host without units needs no D-Bus.
+  UnitManager* units_for(const std::vector<ServiceFile>& services) {
+    bool some = std::ranges::any_of(services, [](const ServiceFile& service) {
+      return std::holds_alternative<ServiceFile::ByUnit>(service.process);
+    });
+    if (some) units_.emplace(loop_.get());
+    return units_ ? &*units_ : nullptr;
+  }
+
   void stop() {
     if (std::exchange(stopping_, true)) return;
     notify_manager("STOPPING=1");
@@ -119,6 +130,7 @@ class Agent {
   HelperClient helper_{loop_.get(), config_.helper_socket};
   std::unique_ptr<Uplink> uplink_;
   std::optional<CommandRelay> relay_;
+  std::optional<SystemdUnits> units_;
   std::optional<Sampler> sampler_;
   bool stopping_ = false;
   UvSignal terminate_{loop_.get(), SIGTERM, [this](int) { stop(); }};

@@ -49,7 +49,9 @@ Result<void> Sampler::add(ServiceFile service) {
                                                        .helper = options_.helper,
                                                        .names = names_.get(),
                                                        .state_dir = options_.state_dir,
-                                                       .probe = ProcessProbe::for_this_machine()});
+                                                       .probe = ProcessProbe::for_this_machine(),
+                                                       .units = options_.units,
+                                                       .cgroups = options_.cgroups});
   if (!watch) return std::unexpected(watch.error());
   services_.push_back(std::move(*watch));
   return {};

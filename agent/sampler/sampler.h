@@ -24,6 +24,8 @@ class Sampler {
     std::string boot_id;
     HelperPort helper;
     std::optional<std::filesystem::path> state_dir;
+    UnitManager* units = nullptr;  ///< must outlive the sampler
+    CgroupRoots cgroups = CgroupRoots::of_this_machine();
   };
 
   Sampler(Options options, Uplink& uplink);

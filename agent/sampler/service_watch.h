@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/probe/process_probe.h"
+#include "agent/probe/service_probe.h"
 #include "agent/request/access_log.h"
 #include "agent/sampler/announcer.h"
 #include "agent/sampler/helper_port.h"
@@ -16,16 +16,18 @@
 #include "agent/service/exit_watch.h"
 #include "agent/service/finder.h"
 #include "agent/service/name_watch.h"
+#include "agent/service/unit_service.h"
 #include "agent/uplink/uplink.h"
 #include "common/loop.h"
 #include "common/service_file.h"
 
 namespace serin::agent {
 
-/// Watches one service on this host: finds its process, tells its starts and ends as events, and
-/// cuts what it sees into samples. An interval never spans two generations: it is cut at each start
-/// and end, after the logs were read. Everything on the loop's thread. Costs per tick while the
-/// process runs: one reading of the probe, one lstat of the version link, and what the logs bring.
+/// Watches one service on this host: finds its process (looks for it, or is told by its unit),
+/// tells its starts and ends as events, and cuts what it sees into samples. An interval never spans
+/// two generations: it is cut at each start and end, after the logs were read. Everything on the
+/// loop's thread. Costs per tick while the process runs: one reading of the probe, one lstat of the
+/// version link, and what the logs bring.
 class ServiceWatch {
  public:
   struct Environment {
@@ -38,6 +40,8 @@ class ServiceWatch {
     NameWatch* names = nullptr;  ///< absent: once a second has to do
     std::optional<std::filesystem::path> state_dir;
     ProcessProbe::Options probe;
+    UnitManager* units = nullptr;  ///< absent: services by unit are an error
+    CgroupRoots cgroups;
   };
 
   /// Errors are those of the configuration: no finder for it yet, a log format that cannot work.
@@ -56,34 +60,53 @@ class ServiceWatch {
   [[nodiscard]] uint64_t lines_skipped() const;
 
  private:
-  struct Running {
-    FoundProcess process;
+  struct Start {
     std::string generation;
-    Moment start;
-    ProcessProbe probe;
+    int32_t pid = 0;
+    Moment at;
+  };
+  struct Running {
+    Start start;
+    ServiceProbe probe;
     std::optional<ExitWatch> exit;
     std::optional<ProcessReading> last;
     std::string version;  ///< empty until announced
     bool ambiguous = false;
+    std::optional<Moment> ended;  ///< its unit has not said yet how
+  };
+  struct Ending {
+    ExitStatus status;
+    std::optional<bool> asked;  ///< absent: nobody said
+    std::string reason;
   };
 
   ServiceWatch(ServiceFile service, Environment environment, std::unique_ptr<ServiceFinder> finder,
                std::vector<AccessLog> logs);
   // Starts and ends.
-  enum class End { exited, replaced };
   void look();
   void look_whether_replaced();
   void found(const FoundProcess& process, const Moment& now);
-  void found_ended(const FoundProcess& process, const Moment& now);
-  void begin(const FoundProcess& process, ProcessProbe probe, const Moment& now);
+  void announce_ended(const Start& start);
+  void begin(Start start, ServiceProbe probe, const Moment& now);
+  void watch_exit();
   void ended(ExitStatus status);
-  void end_generation(ExitStatus status, End how);
+  void end_generation(const Ending& ending);
+  void open_empty_span(const Moment& now);
   void announce(const GenerationRecord& record, bool repeated);
-  void send_died(const std::string& generation, const std::string& version, ExitStatus status,
-                 End how, const Moment& at);
+  void send_died(const std::string& generation, const Ending& ending, const Moment& at);
   void wait_for_start();
   [[nodiscard]] Event event(EventKind kind, const Moment& now) const;
-  [[nodiscard]] std::string generation_of(const FoundProcess& process) const;
+  [[nodiscard]] Start start_of(const FoundProcess& process, const Moment& now) const;
+
+  // The same, as a unit tells them.
+  [[nodiscard]] UnitFollower::Handlers unit_handlers();
+  void unit_began(const UnitProcess& process);
+  void unit_ended(const UnitEnd& end);
+  void unit_carried_on(const UnitProcess& process);
+  void unit_failed(const std::string& reason);
+  void unit_rests(bool asked);
+  /// What is not known must not be taken for "nothing runs".
+  [[nodiscard]] bool is_blind() const;
 
   // Samples.
   void cut(const Moment& now, const std::optional<ProcessReading>& reading);
@@ -92,13 +115,15 @@ class ServiceWatch {
   void add_process(Sample& sample, const std::optional<ProcessReading>& reading, const Moment& now);
   void add_counters(Sample& sample, const Tally& tally) const;
   void add_absent(Sample& sample) const;
+  void add_unit_doubt(Sample& sample) const;
   void send_late(const Moment& now, uint32_t interval_us, Phase phase, Tally& into);
   void commit_logs(const Moment& now);
   void first_interval(const Moment& now);
 
   ServiceFile service_;
   Environment env_;
-  std::unique_ptr<ServiceFinder> finder_;
+  std::unique_ptr<ServiceFinder> finder_;  ///< or:
+  std::unique_ptr<UnitService> unit_;
   std::vector<AccessLog> logs_;
   VersionSource source_;
   Announcer announcer_;
@@ -109,7 +134,7 @@ class ServiceWatch {
   uint32_t span_ = 0;  ///< of what runs now, or of nothing
   std::optional<Running> running_;
   Moment cut_at_;
-  UvTimer look_timer_;
+  UvTimer look_timer_, word_timer_;
   uint64_t last_look_us_ = 0;
   uint64_t ended_us_ = 0;
   std::string problem_;  ///< of the finder; logged when it changes

@@ -4,6 +4,7 @@
 
 #include "agent/sampler/sampler.h"
 #include "tests/unit/agent/child.h"
+#include "tests/unit/agent/fake_uplink.h"
 #include "tests/unit/agent/run_until.h"
 #include "tests/unit/agent/temp_folder.h"
 
@@ -11,22 +12,6 @@ namespace serin::agent {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Keeps what the sampler hands over.
-class FakeUplink : public Uplink {
- public:
-  void send(Sample sample, uint64_t end_boot_us) override {
-    samples.emplace_back(std::move(sample), end_boot_us);
-  }
-  void send(Event event, uint64_t at_boot_us) override {
-    events.emplace_back(std::move(event), at_boot_us);
-  }
-  [[nodiscard]] Stats stats() const override { return {}; }
-  void close(unsigned, std::function<void()> done) override { done(); }
-
-  std::vector<std::pair<Sample, uint64_t>> samples;
-  std::vector<std::pair<Event, uint64_t>> events;
-};
 
 /// A service with two releases, real processes, a pid file and a log; the agent's loop runs for
 /// real.

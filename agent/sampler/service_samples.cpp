@@ -1,0 +1,131 @@
+#include <algorithm>
+
+#include "agent/sampler/service_watch.h"
+#include "common/log.h"
+
+// How ServiceWatch cuts what it sees into samples.
+
+namespace serin::agent {
+namespace {
+
+constexpr uint64_t kMostIntervalUs = 3'600'000'000;  // the wire's limit: a host that was asleep
+
+bool has_field(const ServiceFile::Business& business) {
+  return business.field.has_value();
+}
+
+}  // namespace
+
+void ServiceWatch::poll_logs(const Moment& now) {
+  for (auto& log : logs_) {
+    std::string before = log.problem();
+    log.poll(timeline_, now.wall_us, tallies_);
+    if (log.problem() != before && !log.problem().empty())
+      log::warning("{}: {}", service_.name, log.problem());
+  }
+}
+
+void ServiceWatch::cut(const Moment& now, const std::optional<ProcessReading>& reading) {
+  if (now.boot_us <= cut_at_.boot_us) return;
+  auto interval_us =
+      static_cast<uint32_t>(std::min(now.boot_us - cut_at_.boot_us, kMostIntervalUs));
+  poll_logs(now);
+  Tally tally = tallies_.take(span_);
+  Phase phase = phases_.observe(now.boot_us, tally.answered, tally.failed);
+  send_late(now, interval_us, phase, tally);
+  Sample sample = sample_of(tally, now, interval_us);
+  sample.phase = phase;
+  if (running_) add_process(sample, reading, now);
+  add_unit_doubt(sample);
+  cut_at_ = now;
+  flow_.add(std::move(sample), now.boot_us);
+}
+
+/// Requests that began in an earlier span. While the service does not serve yet they are the harm
+/// of its restart, and part of this sample; later they are reported as nobody's.
+void ServiceWatch::send_late(const Moment& now, uint32_t interval_us, Phase phase, Tally& into) {
+  for (auto& late : tallies_.take_before(span_)) {
+    if (phase != Phase::serving) {
+      add(into, late);
+      continue;
+    }
+    Sample sample = sample_of(late, now, interval_us);
+    sample.phase = Phase::unattributed;
+    const Timeline::Span* span = timeline_.by_id(late.span);
+    sample.version = span != nullptr ? span->version : std::string{};
+    sample.generation = span != nullptr ? span->generation : std::string{};
+    env_.uplink.send(std::move(sample), now.boot_us);
+  }
+}
+
+Sample ServiceWatch::sample_of(const Tally& tally, const Moment& now, uint32_t interval_us) const {
+  Sample sample;
+  sample.service = service_.name;
+  sample.interval_us = interval_us;
+  sample.wall_us = now.wall_us;
+  sample.selected = source_.selected();
+  if (!logs_.empty()) sample.requests = tally.requests;
+  add_counters(sample, tally);
+  return sample;
+}
+
+void ServiceWatch::add_counters(Sample& sample, const Tally& tally) const {
+  for (size_t i = 0; i < service_.business.size(); ++i) {
+    if (!has_field(service_.business[i]) || i >= tally.business.size()) continue;
+    sample.counters.push_back(
+        {.name = service_.business[i].name, .value = static_cast<double>(tally.business[i])});
+  }
+}
+
+void ServiceWatch::add_process(Sample& sample, const std::optional<ProcessReading>& reading,
+                               const Moment& now) {
+  sample.generation = running_->start.generation;
+  sample.version = running_->version;
+  sample.ambiguous = running_->ambiguous;
+  uint64_t begin_us = now.boot_us - sample.interval_us;
+  sample.process_age_us =
+      begin_us > running_->start.at.boot_us ? begin_us - running_->start.at.boot_us : 0;
+  if (reading) {
+    if (running_->last) sample.process = difference(*running_->last, *reading);
+    running_->last = *reading;
+  }
+  add_absent(sample);
+}
+
+void ServiceWatch::add_absent(Sample& sample) const {
+  sample.absent = running_->probe.absent();
+  if (running_->version.empty() && !announcer_.doubt().empty())
+    sample.absent.push_back({.metric = "version", .reason = announcer_.doubt()});
+  for (const auto& log : logs_) {
+    if (!log.problem().empty())
+      sample.absent.push_back({.metric = "requests", .reason = log.problem()});
+    if (!log.has_latency())
+      sample.absent.push_back(
+          {.metric = "latency", .reason = "the log format has no $request_time"});
+  }
+  for (const auto& business : service_.business)
+    if (!has_field(business))
+      sample.absent.push_back(
+          {.metric = business.name, .reason = "no log field is configured for it"});
+}
+
+/// Where it cannot be seen what runs, or whose the requests are, nothing may be concluded.
+void ServiceWatch::add_unit_doubt(Sample& sample) const {
+  if (!unit_) return;
+  if (!unit_->problem().empty())
+    sample.absent.push_back({.metric = "unit", .reason = unit_->problem()});
+  if (is_blind()) sample.phase = Phase::unattributed;
+  bool told_apart = std::ranges::all_of(
+      service_.requests, [](const auto& requests) { return requests.version_field.has_value(); });
+  if (!unit_->side_by_side() || told_apart) return;
+  sample.phase = Phase::unattributed;
+  sample.absent.push_back(
+      {.metric = "requests",
+       .reason = "two of the units run and the log does not tell them apart (version_field)"});
+}
+
+void ServiceWatch::commit_logs(const Moment& now) {
+  for (auto& log : logs_) log.commit(now.boot_us);
+}
+
+}  // namespace serin::agent

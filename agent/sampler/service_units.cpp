@@ -1,0 +1,78 @@
+#include <algorithm>
+
+#include "agent/sampler/service_watch.h"
+#include "common/log.h"
+
+// What ServiceWatch does with the word of a unit.
+
+namespace serin::agent {
+
+UnitFollower::Handlers ServiceWatch::unit_handlers() {
+  return {.began = [this](const UnitProcess& process) { unit_began(process); },
+          .ended = [this](const UnitEnd& end) { unit_ended(end); },
+          .carried_on = [this](const UnitProcess& process) { unit_carried_on(process); },
+          .failed = [this](const std::string& reason) { unit_failed(reason); },
+          .rests = [this](bool asked) { unit_rests(asked); }};
+}
+
+void ServiceWatch::unit_began(const UnitProcess& process) {
+  Moment now = env_.clock.now();
+  Start start{.generation = process.generation, .pid = process.pid, .at = now};
+  if (process.start_wall_us > 0 && process.start_wall_us < now.wall_us) {
+    auto ago_us = static_cast<uint64_t>(now.wall_us - process.start_wall_us);
+    start.at = {.boot_us = now.boot_us - std::min(ago_us, now.boot_us),
+                .wall_us = process.start_wall_us};
+  }
+  if (process.gone) return announce_ended(start);
+  auto probe = ServiceProbe::open(process.pid, unit_->folder_of(process), env_.probe);
+  if (!probe) return announce_ended(start);  // the word about its end is on its way
+  begin(std::move(start), std::move(*probe), now);
+}
+
+void ServiceWatch::unit_ended(const UnitEnd& end) {
+  word_timer_.stop();
+  Ending ending{.status = end.status, .asked = end.asked, .reason = end.reason};
+  if (running_ && running_->start.generation == end.generation) return end_generation(ending);
+  Moment now = env_.clock.now();
+  ended_us_ = now.boot_us;
+  send_died(end.generation, ending, now);
+}
+
+void ServiceWatch::unit_carried_on(const UnitProcess& process) {
+  word_timer_.stop();
+  if (!running_) return;
+  auto probe = ServiceProbe::open(process.pid, unit_->folder_of(process), env_.probe);
+  if (!probe) return;  // its end is told next
+  running_->start.pid = process.pid;
+  running_->probe = std::move(*probe);
+  running_->last = running_->probe.read();
+  running_->ended.reset();
+  watch_exit();
+}
+
+void ServiceWatch::unit_failed(const std::string& reason) {
+  Moment now = env_.clock.now();
+  Event failed = event(EventKind::unit_failed, now);
+  if (const GenerationRecord* last = env_.journal.last(service_.name)) {
+    failed.generation = last->generation;
+    failed.version = last->version;
+  }
+  failed.reason = reason;
+  log::warning("{}: its unit failed: {}", service_.name, reason);
+  env_.uplink.send(std::move(failed), now.boot_us);
+}
+
+/// The agent comes and nothing runs. Where somebody wants it so, that is told, as the process may
+/// have been stopped while no agent looked: a process that is merely gone is an alarm.
+void ServiceWatch::unit_rests(bool asked) {
+  Moment now = env_.clock.now();
+  const GenerationRecord* last = env_.journal.last(service_.name);
+  if (asked && last != nullptr) send_died(last->generation, {.asked = true}, now);
+  open_empty_span(now);
+}
+
+bool ServiceWatch::is_blind() const {
+  return !unit_->heard() || (!running_ && !unit_->problem().empty());
+}
+
+}  // namespace serin::agent
