@@ -4,8 +4,8 @@ namespace serin::judge {
 namespace {
 
 // Parts of the whole, in the order of Share: most goes where most regressions show first.
-constexpr std::array<double, kShares> kParts = {.30, .04, .04, .04, .04, .20,
-                                                .10, .08, .04, .04, .03, .05};
+constexpr std::array<double, kShares> kParts = {.30, .025, .025, .025, .025, .26,
+                                                .10, .08,  .04,  .04,  .03,  .05};
 constexpr auto kRestarts = static_cast<size_t>(Share::restarts);
 
 }  // namespace

@@ -9,17 +9,17 @@ namespace {
 
 // Shares of a stream's alpha. `kSpreadShare` is the chance that the true difference lies outside
 // the spread allowed.
-constexpr double kSpreadShare = 0.30;
-constexpr std::array<double, kProcesses> kShare = {0.35, 0.10, 0.15, 0.10};
+constexpr double kSpreadShare = 0.25;
+constexpr std::array<double, kProcesses> kShare = {0.45, 0.05, 0.15, 0.10};
 constexpr double kMaxProcessAlpha = 0.3;  // beyond it "twice the evidence" would be no evidence
 constexpr double kNoiseTau = 20;          // s, correlation time of host noise
 // Most to the first: what breaks at once should be found while the warm-up margin still stands.
-constexpr std::array<double, CountPlan::kStarts> kFreshWeights = {0.6, 0.1, 0.1, 0.1, 0.1};
+constexpr std::array<double, CountPlan::kStarts> kFreshWeights = {0.8, 0.05, 0.05, 0.05, 0.05};
 constexpr double kRounding =
     1e-9;  // two steps at the cap reach the threshold whatever the rounding
 
 double prior_of_effect(double v) {
-  return 0.7 * std::exp(-v / 0.7) / 0.7 + 0.3 / CountPlan::kTop;
+  return 0.7 * std::exp(-v) + 0.3 / CountPlan::kTop;
 }
 
 void normalise(std::array<double, CountPlan::kGrid>& w) {

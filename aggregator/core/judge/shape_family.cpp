@@ -175,9 +175,13 @@ std::unique_ptr<Metric> ShapeFamily::open(const Scope& scope, size_t baseline_ho
   const NullModel null =
       widened(spread_.null_for(scope.hosts, std::max(baseline_hosts, spread_.baseline_hosts())),
               trust_of(options_, "latency_shape").widening);
+  double most = 0;  // a learnt margin need not begin at its largest
+  for (size_t age = 0; age <= WarmupMargin::kSeconds; ++age) {
+    most = std::max(most, fade(static_cast<double>(age)));
+  }
   const ShapePlan plan(null.centre / slope_, null.s / slope_, null.degrees,
-                       std::log1p(options_.latency_p50));
-  return std::make_unique<ShapeMetric>(*this, scope, plan, alpha);
+                       std::log1p(options_.latency_p50), most);
+  return std::make_unique<ShapeMetric>(*this, scope, plan, null.s_fast * null.s_fast, alpha);
 }
 
 }  // namespace serin::judge

@@ -9,7 +9,8 @@
 namespace serin::judge {
 namespace {
 
-constexpr double kFirstEpochShare = 0.5;  // of alpha; the later ones share the rest
+constexpr double kFirstEpochShare = 0.7;  // of alpha; the later ones share the rest
+constexpr double kNoiseSeconds = 60;      // twice the correlation time of host noise
 constexpr double kShown = 0.9;            // the quantile that people are shown
 
 // Latency in seconds below which the share q lies; absent without requests.
@@ -29,11 +30,11 @@ std::optional<double> quantile(std::span<const double> counts, const BucketRange
 }  // namespace
 
 ShapeMetric::ShapeMetric(const ShapeFamily& family, const Scope& scope, const ShapePlan& plan,
-                         double alpha)
+                         double noise, double alpha)
     : family_(family),
       scope_(scope),
-      plan_(plan),
-      table_(family.range()),
+      evidence_(family.range(), plan),
+      noise_(noise),
       alpha_(alpha),
       threshold_(-std::log(alpha * kFirstEpochShare)),
       canary_(family.range().count, 0),
@@ -65,49 +66,15 @@ void ShapeMetric::gather(const StepView& view, std::span<const size_t> rows) {
 }
 
 void ShapeMetric::begin_epoch() {
-  log_likelihood_.fill(0);
+  evidence_.begin();
   now_ = used_ = epoch_seconds_ = 0;
   threshold_ = -std::log(alpha_ * (1 - kFirstEpochShare) / family_.later_epochs());
 }
 
-// Fair whatever the common distribution is: with m = 1 - f + f * ratio, the mean of ratio / m over
-// the canary and of 1 / m over the baseline is at most 1 by the inequality of means. A wrong
-// "usual" costs power only.
-bool ShapeMetric::weigh() {
-  const double f = canary_total_ / (canary_total_ + family_.baseline_total());
-  bool gained = false;
-  for (size_t g = 0; g < ShapePlan::kShapes; ++g) {
-    const auto ratio = table_.ratio(g), log_ratio = table_.log_ratio(g);
-    double gain = 0;
-    for (const size_t b : filled_) {
-      gain += canary_[b] * log_ratio[b] -
-              (canary_[b] + family_.baseline()[b]) * std::log1p(f * (ratio[b] - 1));
-    }
-    log_likelihood_[g] += gain;
-    gained |= gain > 0 && g >= ShapePlan::kNullShifts;
-  }
-  return gained;
-}
-
-double ShapeMetric::ratio() const {
-  const double top = *std::max_element(log_likelihood_.begin(), log_likelihood_.end());
-  double worse = 0, null = 0;
-  for (size_t g = 0; g < ShapePlan::kShapes; ++g) {
-    const double e = std::exp(log_likelihood_[g] - top);
-    worse += plan_.worse_weight[g] * e;
-    null += plan_.null_weight[g] * e;
-  }
-  return std::log(worse + 1e-300) - std::log(null + 1e-300);
-}
-
 void ShapeMetric::step(const StepView& view, std::span<const size_t> rows) {
   gather(view, rows);
-  // A learnt margin is near what a canary will do: within the null's own width nothing else fits
-  // better.
-  const double quiet = family_.options().warmup ? std::max(kQuietFade, plan_.s()) : kQuietFade;
-  if (fade_ > quiet) return;
   if (edition_ != family_.edition()) {
-    table_.build(family_.usual(), plan_, fade_);
+    evidence_.learn(family_.usual());
     edition_ = family_.edition();
   }
   const double budget = kBudget * static_cast<double>(scope_.hosts.size());
@@ -116,9 +83,13 @@ void ShapeMetric::step(const StepView& view, std::span<const size_t> rows) {
   const bool live = used_ < budget && !family_.stale();
   used_ += canary_total_;
   if (!live || canary_total_ <= 0 || family_.baseline_total() <= 0) return;
-  const bool gained = weigh();
+  const double share = canary_total_ / (canary_total_ + family_.baseline_total());
+  // A request tells about the median what one count at even odds tells: a quarter.
+  const double information = 0.25 * canary_total_ / family_.options().step_seconds;
+  const double temper = 1 / (1 + information * noise_ * kNoiseSeconds);
+  const bool gained = evidence_.step(canary_, family_.baseline(), filled_, share, fade_, temper);
   const double cap = 0.5 * threshold_ + 1e-9;
-  now_ = std::min(ratio(), std::max(now_, 0.0) + (gained ? cap : 0));
+  now_ = std::min(evidence_.log_ratio(), std::max(now_, 0.0) + (gained ? cap : 0));
   if (now_ >= threshold_ && !fired_) {
     fired_ = true;
     at_firing_ = now_;
@@ -138,7 +109,7 @@ Finding ShapeMetric::finding() const {
   f.baseline = quantile(all_baseline_, family_.range(), kShown);
   if (f.canary && f.baseline) f.effect = *f.canary / *f.baseline;
   f.warmup_margin = std::exp(fade_);
-  f.spread = plan_.s();
+  f.spread = evidence_.plan().s();
   f.history_assumed = family_.assumed();
   return f;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "aggregator/core/judge/shape_evidence.h"
 #include "aggregator/core/judge/shape_family.h"
 
 namespace serin::judge {
@@ -9,13 +10,10 @@ class ShapeMetric final : public Metric {
   /// Requests per canary host and epoch. With more, the null's shape would have to be known to a
   /// thousandth.
   static constexpr double kBudget = 5000;
-  /// Log latency of warm-up margin from which on the engine takes part. While the margin fades, a
-  /// canary that does not warm up looks like no constant shift at all, and some shape would be
-  /// found to fit that better than the null.
-  static constexpr double kQuietFade = 0.03;
   static constexpr double kEpochSeconds = 30;  ///< a new epoch begins at most so often
 
-  ShapeMetric(const ShapeFamily& family, const Scope& scope, const ShapePlan& plan, double alpha);
+  ShapeMetric(const ShapeFamily& family, const Scope& scope, const ShapePlan& plan, double noise,
+              double alpha);
 
   void step(const StepView& view, std::span<const size_t> rows) override;
   [[nodiscard]] Finding finding() const override;
@@ -31,17 +29,13 @@ class ShapeMetric final : public Metric {
  private:
   void gather(const StepView& view, std::span<const size_t> rows);
   void begin_epoch();
-  /// Adds the step to every shape's log likelihood; whether any worse shape gained.
-  bool weigh();
-  [[nodiscard]] double ratio() const;
 
   const ShapeFamily& family_;
   Scope scope_;
-  ShapePlan plan_;
-  ShapeTable table_;
+  ShapeEvidence evidence_;
   uint64_t edition_ = 0;
+  double noise_;  ///< log odds at the median, variance in time
   double alpha_, threshold_;
-  std::array<double, ShapePlan::kShapes> log_likelihood_{};
   std::vector<double> canary_;                     ///< counts of the step, by bucket
   std::vector<size_t> filled_;                     ///< buckets with any request in the step
   std::vector<double> all_canary_, all_baseline_;  ///< over the watch

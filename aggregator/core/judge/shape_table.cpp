@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "aggregator/core/judge/count_plan.h"
@@ -11,18 +12,26 @@
 namespace serin::judge {
 namespace {
 
-constexpr std::array<double, ShapePlan::kShifts> kFactors = {1.08, 1.12, 1.2, 1.3, 1.45, 1.7,
-                                                             2,    2.5,  3.5, 5,   10};
-constexpr std::array<double, 3> kTailFrom = {.90, .97, .99};  // the slowest 10, 3 and 1 %
-constexpr std::array<double, 3> kTailFactor = {1.5, 2, 4};
+constexpr std::array<double, ShapePlan::kFar> kFactors = {1.08, 1.12, 1.2, 1.3, 1.45, 1.7,
+                                                          2,    2.5,  3.5, 5,   10};
+// The slowest 10 … 0.6 %, in even ratios: where a tail begins is told sharply by the data.
+constexpr std::array<double, 7> kTailShare = {.1, .063, .04, .025, .016, .01, .006};
+constexpr std::array<double, 3> kTailFactor = {1.5, 2, 3};
+// A stretched tail leaves a hole where it began; no real one does. So part of it stays in place.
+constexpr double kTailInPlace = .2;
 constexpr std::array<double, 5> kModeShare = {.003, .01, .03, .1, .4};
 constexpr std::array<double, 4> kModeSeconds = {.1, 1, 5, 30};
-constexpr std::array<double, ShapePlan::kNuisance> kNuisanceShift = {-2, -1, 0, 1, 2};
 constexpr double kEffectMean = 0.5;
 
-double null_step(size_t i) {
-  return (static_cast<double>(i) - 8) * 0.5;
-}
+// What "worse" is expected to be. Weight goes where evidence is scarce: small shares of slow
+// requests show late, large ones show whatever they were thought of before.
+constexpr double kShiftPart = .3, kTailPart = .35, kModePart = .35;
+constexpr std::array<double, 3> kTailFactorWeight = {.3, .4, .3};
+constexpr std::array<double, 5> kModeShareWeight = {.20, .35, .30, .10, .05};
+constexpr std::array<double, 4> kModeSecondsWeight = {.25, .35, .25, .15};
+// Most new processes hardly warm up, some a good deal.
+constexpr double kNoWarmup = .3, kWarmupMean = .5;
+constexpr size_t kMostAmplitudes = 128;
 
 double bucket_width() {
   return std::log(2.0) / std::exp2(ExpHistogram::kScale);
@@ -39,21 +48,18 @@ double BucketRange::bound(double i) const {
   return bucket_width() * (low + i);
 }
 
-// Half of "worse" on shifts beyond the margin, half evenly on tails and modes, each at five places
-// of the host's own shift. Pure shifts also carry the far tail of the null.
-ShapePlan::ShapePlan(double centre, double s, double degrees, double margin)
+ShapePlan::ShapePlan(double centre, double s, double degrees, double margin, double warmup)
     : centre_(centre), s_(s) {
-  constexpr size_t kPure = kNullShifts + kShifts;
-  std::array<std::pair<double, size_t>, kPure> v;
-  for (size_t i = 0; i < kNullShifts; ++i) v[i] = {s * null_step(i), i};
-  for (size_t i = 0; i < kShifts; ++i)
-    v[kNullShifts + i] = {std::log(kFactors[i]), kNullShifts + i};
+  std::array<std::pair<double, size_t>, kShifts> v;
+  for (size_t i = 0; i < kNear; ++i) v[i] = {step() * (static_cast<double>(i) - 8), i};
+  for (size_t i = 0; i < kFar; ++i) v[kNear + i] = {std::log(kFactors[i]), kNear + i};
+  for (const auto& [at, i] : v) shift[i] = at;
   std::sort(v.begin(), v.end());
-  std::array<double, kPure> at;
+  std::array<double, kShifts> at;
   std::transform(v.begin(), v.end(), at.begin(), [](const auto& x) { return x.first; });
   const auto width = cell_widths(at);
   double null_sum = 0, worse_sum = 0;
-  for (size_t i = 0; i < kPure; ++i) {
+  for (size_t i = 0; i < kShifts; ++i) {
     const bool dont_care = at[i] > 0 && at[i] <= margin;
     const double cell = std::max(width[i], 1e-9);
     double& null = null_weight[v[i].second] =
@@ -64,22 +70,52 @@ ShapePlan::ShapePlan(double centre, double s, double degrees, double margin)
     worse_sum += worse;
   }
   for (double& w : null_weight) w /= null_sum;
-  for (double& w : worse_weight) w *= 0.5 / worse_sum;
-  double nuisance_sum = 0;
-  for (const double z : kNuisanceShift) nuisance_sum += student_density(z, degrees);
-  constexpr size_t kKinds = kTails + kModes;
-  for (size_t n = 0; n < kNuisance; ++n) {
-    const double weight = 0.5 * student_density(kNuisanceShift[n], degrees) / nuisance_sum /
-                          static_cast<double>(kKinds);
-    std::fill_n(worse_weight.begin() + static_cast<long>(kPure + n * kKinds), kKinds, weight);
+  for (double& w : worse_weight) w *= kShiftPart / worse_sum;
+
+  size_t kind = 0;
+  for (size_t i = 0; i < kTailShare.size(); ++i) {
+    for (const double factor : kTailFactorWeight) {
+      kind_weight[kind++] = kTailPart * factor / static_cast<double>(kTailShare.size());
+    }
   }
+  for (const double share : kModeShareWeight) {
+    for (const double seconds : kModeSecondsWeight) {
+      kind_weight[kind++] = kModePart * share * seconds;
+    }
+  }
+
+  const auto steps = static_cast<size_t>(std::ceil(std::max(warmup, 0.0) / step()));
+  const size_t amplitudes = std::min(steps + 1, kMostAmplitudes);
+  double sum = 0;
+  for (size_t a = 0; a < amplitudes; ++a) {
+    amplitude.push_back(
+        amplitudes > 1 ? static_cast<double>(a) / static_cast<double>(amplitudes - 1) : 0);
+    amplitude_weight.push_back(std::exp(-warmup * amplitude.back() / kWarmupMean));
+    sum += amplitude_weight.back();
+  }
+  for (double& w : amplitude_weight) w *= (1 - kNoWarmup) / sum;
+  amplitude_weight.front() += kNoWarmup;
 }
 
 ShapeTable::ShapeTable(const BucketRange& range)
-    : range_(range),
-      cumulative_(range.count + 1),
-      ratio_(range.count * ShapePlan::kShapes),
-      log_ratio_(range.count * ShapePlan::kShapes) {}
+    : range_(range), baseline_(range.count), cumulative_(range.count + 1) {
+  for (size_t b = 0; b < range.count; ++b) {
+    upper_.push_back(range.bound(static_cast<double>(b + 1)));
+  }
+  for (const double seconds : kModeSeconds) {
+    auto& at = unslowed_.emplace_back();
+    for (const double y : upper_) {
+      const double rest = std::exp(y) - seconds;
+      at.push_back(rest > 0 ? std::log(rest) : -std::numeric_limits<double>::infinity());
+    }
+  }
+}
+
+void ShapeTable::learn(std::span<const double> baseline) {
+  std::copy(baseline.begin(), baseline.end(), baseline_.begin());
+  const double sum = std::accumulate(baseline.begin(), baseline.end(), 0.0);
+  for (size_t b = 0; b < range_.count; ++b) cumulative_[b + 1] = cumulative_[b] + baseline[b] / sum;
+}
 
 // Share of the baseline below a latency, linear in its log within a bucket.
 double ShapeTable::below(double log_seconds) const {
@@ -91,48 +127,64 @@ double ShapeTable::below(double log_seconds) const {
 }
 
 template <class Cdf>
-void ShapeTable::add(size_t shape, std::span<const double> baseline, const Cdf& cdf) {
+void ShapeTable::add(const Cdf& cdf) {
+  const size_t first = rows_++ * range_.count;
+  if (ratio_.size() < first + range_.count) {
+    ratio_.resize(first + range_.count);
+    log_ratio_.resize(first + range_.count);
+  }
   double before = 0;
   for (size_t b = 0; b < range_.count; ++b) {
-    const double upto = b + 1 == range_.count
-                            ? 1
-                            : std::clamp(cdf(range_.bound(static_cast<double>(b + 1))), 0.0, 1.0);
-    const double ratio = std::max(upto - before, kLeast) / baseline[b];
-    ratio_[shape * range_.count + b] = ratio;
-    log_ratio_[shape * range_.count + b] = std::log(ratio);
+    const double upto = b + 1 == range_.count ? 1 : std::clamp(cdf(b), 0.0, 1.0);
+    const double ratio = std::max(upto - before, kLeast) / baseline_[b];
+    ratio_[first + b] = ratio;
+    log_ratio_[first + b] = std::log(ratio);
     before = upto;
   }
 }
 
-void ShapeTable::build(std::span<const double> baseline, const ShapePlan& plan, double offset) {
-  const double sum = std::accumulate(baseline.begin(), baseline.end(), 0.0);
-  for (size_t b = 0; b < range_.count; ++b) cumulative_[b + 1] = cumulative_[b] + baseline[b] / sum;
-  const double centre = plan.centre() + offset;
-  size_t shape = 0;
-  const auto shifted = [&](double by) {
-    add(shape++, baseline, [this, by](double y) { return below(y - by); });
-  };
-  for (size_t i = 0; i < ShapePlan::kNullShifts; ++i) shifted(centre + plan.s() * null_step(i));
-  for (const double factor : kFactors) shifted(centre + std::log(factor));
-  for (const double z : kNuisanceShift) {
-    const double own = centre + z * plan.s();
-    for (const double from : kTailFrom) {
-      for (const double factor : kTailFactor) {
-        add(shape++, baseline, [&](double y) {
-          const double usual = below(y - own);
-          return usual < from ? usual : std::max(from, below(y - own - std::log(factor)));
-        });
-      }
+void ShapeTable::build_shifts(std::span<const double> shifts) {
+  rows_ = 0;
+  for (const double by : shifts) add([&](size_t b) { return below(upper_[b] - by); });
+}
+
+void ShapeTable::build_kinds(double own) {
+  rows_ = 0;
+  for (const double share : kTailShare) {
+    const double from = 1 - share;
+    for (const double factor : kTailFactor) {
+      const double further = own + std::log(factor);
+      add([&](size_t b) {
+        const double usual = below(upper_[b] - own);
+        if (usual < from) return usual;
+        const double stretched = std::max(from, below(upper_[b] - further));
+        return kTailInPlace * usual + (1 - kTailInPlace) * stretched;
+      });
     }
-    for (const double share : kModeShare) {
-      for (const double seconds : kModeSeconds) {
-        add(shape++, baseline, [&](double y) {
-          const double rest = std::exp(y) - seconds;
-          const double slow = rest > 0 ? below(std::log(rest) - own) : 0;
-          return (1 - share) * below(y - own) + share * slow;
-        });
-      }
+  }
+  for (const double share : kModeShare) {
+    for (const auto& unslowed : unslowed_) {
+      add([&](size_t b) {
+        return (1 - share) * below(upper_[b] - own) + share * below(unslowed[b] - own);
+      });
     }
+  }
+}
+
+// With m = 1 - f + f * ratio, the mean of ratio / m over the canary and of 1 / m over the baseline
+// is at most 1 by the inequality of means. A wrong "usual" costs power only.
+void weigh(const ShapeTable& table, std::span<const double> canary,
+           std::span<const double> baseline, std::span<const size_t> filled, double canary_share,
+           std::span<double> gain) {
+  for (size_t row = 0; row < table.rows(); ++row) {
+    const auto ratio = table.ratio(row), log_ratio = table.log_ratio(row);
+    double sum = 0;
+    for (const size_t b : filled) {
+      // Not log1p: what rounding takes from 1 + x is below 1e-16 of a request each.
+      sum += canary[b] * log_ratio[b] -
+             (canary[b] + baseline[b]) * std::log(1 + canary_share * (ratio[b] - 1));
+    }
+    gain[row] = sum;
   }
 }
 

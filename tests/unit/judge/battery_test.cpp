@@ -221,7 +221,7 @@ TEST(Battery, AHostThatJoinsLateStartsThePoolAnewWithHalfItsAlpha) {
   };
   step_to(6, 20);
   const double together = pool_threshold(battery);
-  EXPECT_NEAR(together, -std::log(.0095 * .35 / 2), 1e-9);
+  EXPECT_NEAR(together, -std::log(.0095 * .45 / 2), 1e-9);
   EXPECT_EQ(battery.findings().size(), 3u);
   battery.join(2, 30);
   step_to(31, 40);
@@ -245,7 +245,7 @@ TEST(Battery, AHostAloneHasAllOfTheAlpha) {
     baseline[h] = {.host = h + 10, .age_seconds = 1e6, .requests = 100};
   battery.step(1, canary, baseline);
   ASSERT_EQ(battery.findings().size(), 1u);
-  EXPECT_NEAR(battery.findings()[0].threshold, -std::log(.0095 * .35), 1e-9);
+  EXPECT_NEAR(battery.findings()[0].threshold, -std::log(.0095 * .45), 1e-9);
   EXPECT_TRUE(battery.findings()[0].history_assumed);
 }
 

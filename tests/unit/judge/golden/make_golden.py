@@ -26,7 +26,7 @@ from scipy.stats import norm, t as tdist
 
 HERE = Path(__file__).resolve().parent
 HORIZON, TAU, LRV = 3600.0, 20.0, 60.0
-SHARE = dict(het=.30, re=.35, bnd=.10, srs=.15, srf=.10)
+SHARE = dict(het=.25, re=.45, bnd=.05, srs=.15, srf=.10)
 ALT = np.array([.05, .1, .2, .4, .8, 1.5, 2.5, 4., 6.])
 
 
@@ -66,7 +66,7 @@ def random_effects(xc, nu, pi, off, null, margin, cap):
     dv = cells(v)
     peak = np.where((v > 0) & (v <= margin), 0., v / null["s"])
     w0 = tdist.pdf(peak, null["df"]) * dv + 1e-300
-    w1 = np.where(v > max(margin, 1e-9), (.7 * np.exp(-v / .7) / .7 + .3 / 8.) * dv, 0.)
+    w1 = np.where(v > max(margin, 1e-9), (.7 * np.exp(-v) + .3 / 8.) * dv, 0.)
     u = null["centre"] + v
     inc = xc[:, None] * u - cumulant(nu[:, None], pi[:, None], u + off[:, None])
     L = np.cumsum(inc, 0)
