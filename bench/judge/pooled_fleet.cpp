@@ -11,7 +11,7 @@ namespace {
 constexpr int32_t kLow = -80, kHigh = 64;  // buckets: 1 ms … 4 min
 constexpr double kShiftLow = -.6, kShiftStep = .005;
 constexpr size_t kShifts = 641, kBuckets = kHigh - kLow + 1;
-constexpr double kNoiseTau = 20, kHalf = 1800;
+constexpr double kNoiseTau = 20;
 constexpr double kTailFrom = .985, kModeShare = .02, kModeSeconds = 1;
 const double kWidth = std::log(2.0) / std::exp2(ExpHistogram::kScale);
 
@@ -114,25 +114,46 @@ uint64_t poisson(Rng& rng, double mean) {
 Past::Past(const PooledWorld& world, uint64_t seed) : world_(world) {
   Rng rng(seed);
   std::normal_distribution<double> normal;
-  const uint32_t hosts = std::min(world.hosts, world.history_hosts);
-  const Unrest& u = world.unrest;
+  for (uint32_t h = 0; h < std::min(world.hosts, world.history_hosts); ++h) {
+    latency_.push_back(world.unrest.latency_host * normal(rng));
+    errors_.push_back(world.unrest.errors_host * normal(rng));
+  }
+  draw(true, rng);
+}
+
+Past::Past(const PooledWorld& world, std::span<const double> latency_levels,
+           std::span<const double> errors_levels, bool with_latency, uint64_t seed)
+    : world_(world),
+      latency_(latency_levels.begin(), latency_levels.end()),
+      errors_(errors_levels.begin(), errors_levels.end()) {
+  Rng rng(seed);
+  draw(with_latency, rng);
+}
+
+void Past::draw(bool with_latency, Rng& rng) {
+  std::normal_distribution<double> normal;
+  const Unrest& u = world_.unrest;
   const double keep = std::exp(-10 / kNoiseTau), fresh = std::sqrt(1 - keep * keep);
-  for (uint32_t h = 0; h < hosts; ++h) {
-    latency_.push_back(u.latency_host * normal(rng));
-    errors_.push_back(u.errors_host * normal(rng));
+  for (uint32_t h = 0; h < hosts(); ++h) {
     history_.push_back({.host = h, .canary = false, .blocks = {}});
-    double latency_noise = u.latency_noise * normal(rng),
-           errors_noise = u.errors_noise * normal(rng);
-    for (int b = 0; b < world.history_blocks; ++b) {
+    double latency_noise = u.latency_noise * normal(rng);
+    double errors_noise = u.errors_noise * normal(rng);
+    for (int b = 0; b < world_.history_blocks; ++b) {
       latency_noise = keep * latency_noise + fresh * u.latency_noise * normal(rng);
       errors_noise = keep * errors_noise + fresh * u.errors_noise * normal(rng);
-      auto& latency = histograms_.emplace_back();
-      draw_histogram(rng, latency, shares(Latencies::usual, latency_.back() + latency_noise),
-                     10 * world.rate);
-      const double share = world.errors * std::exp(errors_.back() + errors_noise);
-      const uint64_t bad = std::min(poisson(rng, 10 * world.rate * share), latency.total());
-      history_.back().blocks.push_back(
-          {.index = b, .requests = latency.total(), .errors = bad, .latency = &latency});
+      judge::HostHistory::Block block{.index = b};
+      if (with_latency) {
+        auto& latency = histograms_.emplace_back();
+        draw_histogram(rng, latency, shares(Latencies::usual, latency_[h] + latency_noise),
+                       10 * world_.rate);
+        block.latency = &latency;
+        block.requests = latency.total();
+      } else {
+        block.requests = poisson(rng, 10 * world_.rate);
+      }
+      const double share = world_.errors * std::exp(errors_[h] + errors_noise);
+      block.errors = std::min(poisson(rng, 10 * world_.rate * share), block.requests);
+      history_.back().blocks.push_back(block);
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <random>
+#include <span>
 #include <vector>
 
 #include "aggregator/core/judge/battery.h"
@@ -57,6 +58,9 @@ uint64_t poisson(Rng& rng, double mean);
 class Past {
  public:
   Past(const PooledWorld& world, uint64_t seed);
+  /// With given levels of the hosts, log scale; without latencies where `with_latency` is false.
+  Past(const PooledWorld& world, std::span<const double> latency_levels,
+       std::span<const double> errors_levels, bool with_latency, uint64_t seed);
   /// Hosts first … first + canaries - 1 (modulo) are marked as canary.
   [[nodiscard]] std::vector<judge::HostHistory> history(uint32_t first) const;
   [[nodiscard]] uint32_t hosts() const { return static_cast<uint32_t>(latency_.size()); }
@@ -64,6 +68,8 @@ class Past {
   [[nodiscard]] double errors_level(uint32_t host) const { return errors_[host % hosts()]; }
 
  private:
+  void draw(bool with_latency, Rng& rng);
+
   PooledWorld world_;
   std::vector<double> latency_, errors_;
   std::vector<judge::HostHistory> history_;
