@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kLeastBaselineHosts = 2;  // below it there is no "other hosts"
 constexpr double kTogetherSeconds = 10;    // hosts that join within this are one group
+constexpr double kCompleteShare = 0.8;     // of a pool's alpha, once its group is complete
 constexpr int kMaxFreshAges = 3;  // restarts that bring a new warm-up margin; then guardrails speak
 constexpr double kNone = -1;
 
@@ -27,7 +28,8 @@ struct Canary {
 struct Gathering {
   Scope scope;
   double alpha_share = 1;
-  double may_fire_from = 0;
+  double complete_from = 0;     // the group's hosts have all joined by then
+  double surcharge_before = 0;  // nats beyond its threshold that a metric needs until then
   bool active = true;
   std::vector<std::unique_ptr<Metric>> metrics;  // empty until its first step
   std::vector<size_t> rows;                      // scratch
@@ -41,7 +43,8 @@ struct Battery::State {
   std::vector<Canary> canaries;
   std::optional<Gathering> pool;
   std::vector<Gathering> hosts;
-  int pools_opened = 0;
+  int pools_opened = 0;  // groups, and groups that lost a host
+  int pool_builds = 0;   // of the present group that saw a step, this one included
   double last_join = 0;
   bool began_alone = false;
   bool stepped = false;
@@ -90,10 +93,13 @@ void Battery::State::open_pool(double at_seconds) {
     pool.reset();  // one host is its own pool
     return;
   }
-  next.alpha_share = std::ldexp(1.0, -pools_opened);
-  // A pool that is rebuilt while its group still gathers has no say until the group is complete:
-  // what was thrown away could never have fired, and costs no alpha.
-  next.may_fire_from = at_seconds + kTogetherSeconds;
+  // A pool may be rebuilt while its group still gathers. Until then a fifth of its alpha speaks,
+  // split 1 / (n (n + 1)) over the builds that saw a step; the rest is for the complete one.
+  if (pool_builds == 0 || (pool && !pool->metrics.empty())) ++pool_builds;
+  next.alpha_share = kCompleteShare * std::ldexp(1.0, -pools_opened);
+  next.complete_from = at_seconds + kTogetherSeconds;
+  const double n = pool_builds;
+  next.surcharge_before = std::log(kCompleteShare / (1 - kCompleteShare) * n * (n + 1));
   pool = std::move(next);
 }
 
@@ -120,8 +126,10 @@ void Battery::State::step(Gathering& g, const StepView& view, double at_seconds)
   }
   for (const auto& metric : g.metrics) {
     metric->step(view, g.rows);
-    if (fired || !metric->fired() || at_seconds < g.may_fire_from) continue;
+    if (fired || !metric->fired()) continue;
     Finding finding = finding_of(g, *metric);
+    const double surcharge = at_seconds < g.complete_from ? g.surcharge_before : 0;
+    if (finding.log_evidence < finding.threshold + surcharge) continue;
     if (!finding.advisory) fired = std::move(finding);
   }
 }
@@ -187,7 +195,10 @@ void Battery::join(uint32_t host, double at_seconds) {
   const bool together = first || at_seconds - s.last_join <= kTogetherSeconds;
   s.last_join = at_seconds;
   s.canaries.push_back({.host = host});
-  if (s.pools_opened == 0 || !together) ++s.pools_opened;
+  if (s.pools_opened == 0 || !together) {
+    ++s.pools_opened;
+    s.pool_builds = 0;
+  }
   s.open_pool(at_seconds);
   Gathering& own = s.hosts.emplace_back();
   own.scope = {.hosts = {host}, .host = host};
@@ -205,6 +216,7 @@ void Battery::leave(uint32_t host) {
   }
   if (!s.pool) return;
   ++s.pools_opened;  // fewer hosts: another null, so another test
+  s.pool_builds = 0;
   s.open_pool(s.last_join - kTogetherSeconds);
 }
 

@@ -145,9 +145,10 @@ class Battery {
 
   /// A canary host joins (the first ones too, before their first step). A host that is alone at the
   /// first step has all of the alpha; otherwise the pool has half and the i-th host 1 / (2 i
-  /// (i+1)). Hosts that join within 10 s of each other are one group, whose pool speaks once it is
-  /// complete; a later one starts the pool anew with half of its alpha. So the bound on a false
-  /// rollback is exact for hosts that start together, and at most 7/4 of it where others follow.
+  /// (i+1)). Hosts that join within 10 s of each other are one group, whose pool needs more until
+  /// it is complete; a later one starts the pool anew with half of its alpha. So the bound on a
+  /// false rollback is exact for hosts that start together, and at most 7/4 of it where others
+  /// follow.
   void join(uint32_t host, double at_seconds);
   /// A canary host left (rolled back, gone): its own engine stops and later steps of the pool do
   /// not hold it.

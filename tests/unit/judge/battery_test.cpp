@@ -221,7 +221,7 @@ TEST(Battery, AHostThatJoinsLateStartsThePoolAnewWithHalfItsAlpha) {
   };
   step_to(6, 20);
   const double together = pool_threshold(battery);
-  EXPECT_NEAR(together, -std::log(.0095 * .45 / 2), 1e-9);
+  EXPECT_NEAR(together, -std::log(.0095 * .45 * .8 / 2), 1e-9);
   EXPECT_EQ(battery.findings().size(), 3u);
   battery.join(2, 30);
   step_to(31, 40);
@@ -235,6 +235,14 @@ TEST(Battery, AHostThatJoinsLateStartsThePoolAnewWithHalfItsAlpha) {
   step_to(51, 60);
   EXPECT_TRUE(battery.findings().empty());
   EXPECT_FALSE(battery.pass_at_end().pass);
+}
+
+// Ten hosts that start together and fail together: nobody has to wait for an eleventh.
+TEST(Battery, APoolNeedNotWaitForItsGroupToBeCompleteWhenTheEvidenceIsStrong) {
+  World world{.hosts = 40, .canaries = 10, .rate = 200, .effect = [](double) { return 20.0; }};
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    EXPECT_LT(seconds_to_fire(world, seed, 60), 7) << seed;
+  }
 }
 
 TEST(Battery, AHostAloneHasAllOfTheAlpha) {
