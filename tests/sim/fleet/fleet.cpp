@@ -102,16 +102,15 @@ void Fleet::emit_sample(int index) {
     sample.process_age_us = static_cast<uint64_t>(std::max(0.0, now_ - 1 - host.started) * 1e6);
   }
   if (!host.down) {
-    RequestMetrics requests;
-    requests.requests = std::poisson_distribution<uint64_t>(world_.rate * release.traffic)(random_);
     const double age = now_ - host.started;
-    double log_rate = std::log(world_.error_rate * release.errors) + host.log_errors + host.noise +
-                      (host.started >= 0 ? world_.warmup * std::exp(-age / 15) : 0);
-    if (now_ < fleet_until_) log_rate += std::log(fleet_factor_);
-    const double rate = std::min(0.98, std::exp(log_rate) + release.add_errors);
-    requests.errors = std::binomial_distribution<uint64_t>(requests.requests, rate)(random_);
-    for (uint64_t i = 0; i < requests.requests; ++i) {
-      requests.latency.record(0.05 * std::exp(0.5 * normal(random_)));
+    const bool burst = release.burst_every <= 0 || std::fmod(now_, release.burst_every) < 1;
+    const bool trouble = host.started >= 0 && age >= release.after && burst;
+    RequestMetrics requests = requests_of(host, release, trouble, normal);
+    if (world_.gauges) sample.process = process_of(host, release, trouble, requests.requests);
+    if (!world_.counter.empty()) {
+      const double mean = world_.usual * (trouble ? release.counts : 1) * static_cast<double>(requests.requests);
+      sample.counters.push_back(
+          {world_.counter, static_cast<double>(std::poisson_distribution<uint64_t>(mean)(random_))});
     }
     sample.requests = std::move(requests);
   }
@@ -127,6 +126,46 @@ void Fleet::emit_sample(int index) {
     sample.age_us = 3'000 + 1'000 * index;
     store(sample, now_ + static_cast<double>(sample.age_us) / 1e6);
   }
+}
+
+RequestMetrics Fleet::requests_of(Host& host, const Release& release, bool trouble,
+                                  std::normal_distribution<double>& normal) {
+  std::uniform_real_distribution<double> share;
+  RequestMetrics requests;
+  requests.requests = std::poisson_distribution<uint64_t>(world_.rate * release.traffic)(random_);
+  const double age = now_ - host.started;
+  double log_rate = std::log(world_.error_rate * (trouble ? release.errors : 1)) + host.log_errors + host.noise +
+                    (host.started >= 0 ? world_.warmup * std::exp(-age / 15) : 0);
+  if (now_ < fleet_until_) log_rate += std::log(fleet_factor_);
+  const double rate = std::min(0.98, std::exp(log_rate) + (trouble ? release.add_errors : 0));
+  requests.errors = std::binomial_distribution<uint64_t>(requests.requests, rate)(random_);
+  const double pace = (trouble ? release.slower : 1) * (now_ < fleet_slow_until_ ? fleet_slower_ : 1);
+  const double slow = trouble ? release.slow_share : 0, tail = trouble ? release.tail_share : 0;
+  for (uint64_t i = 0; i < requests.requests; ++i) {
+    double seconds = 0.05 * pace * std::exp(0.5 * normal(random_));
+    // Drawn only where a release asks for it, so that the others' runs stay as they were.
+    if (tail > 0 && share(random_) < tail) seconds *= release.tail;
+    if (slow > 0 && share(random_) < slow) seconds += release.slow_seconds;
+    requests.latency.record(seconds);
+  }
+  return requests;
+}
+
+ProcessMetrics Fleet::process_of(const Host& host, const Release& release, bool trouble, uint64_t requests) {
+  std::normal_distribution<double> normal;
+  const double age = host.started >= 0 ? now_ - host.started : 0;
+  ProcessMetrics process;
+  process.cpu_seconds = 0.002 * static_cast<double>(requests) * (trouble ? release.cpu : 1) *
+                        std::exp(0.05 * normal(random_));
+  process.rss_bytes = static_cast<uint64_t>(4e8 + 2e6 * normal(random_) + (trouble ? release.memory_leak * age : 0));
+  process.fds = static_cast<uint64_t>(std::lround(60 + 3 * normal(random_) + (trouble ? release.fd_leak * age : 0)));
+  process.threads = static_cast<uint64_t>(std::lround(16 * (trouble ? release.threads : 1)));
+  return process;
+}
+
+void Fleet::fleet_slower(double factor, double seconds) {
+  fleet_slower_ = factor;
+  fleet_slow_until_ = now_ + seconds;
 }
 
 void Fleet::emit(Event event, int index, double at) {

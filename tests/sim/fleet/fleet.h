@@ -24,6 +24,9 @@ struct World {
   double noise_sd = 0.2;    ///< AR(1), tau 20 s, log error rate
   double missing = 0.01;    ///< samples that never leave the host
   double warmup = 0.4;      ///< log error rate right after a restart, fading with 15 s
+  bool gauges = false;      ///< hosts report CPU, memory, descriptors and threads
+  std::string counter;      ///< name of a business counter; empty: none
+  double usual = 0.3;       ///< of the counter, a request
   uint64_t seed = 1;
 };
 
@@ -34,6 +37,14 @@ struct Release {
   double lifetime_seconds = 0;  ///< dies and is restarted; 0 = lives
   bool stays_down = false;    ///< dies and nothing restarts it
   double traffic = 1;         ///< rate times this
+  double after = 0;           ///< age in seconds at which what follows sets in, and errors too
+  double burst_every = 0;     ///< seconds: trouble in one second of so many only; 0 = always
+  double slower = 1;          ///< all latencies times this
+  double tail = 1, tail_share = 0;          ///< latencies of this share times this
+  double slow_share = 0, slow_seconds = 0;  ///< this share takes so much longer
+  double cpu = 1, threads = 1;              ///< times
+  double memory_leak = 0, fd_leak = 0;      ///< bytes and descriptors a second
+  double counts = 1;                        ///< the business counter times this
 };
 
 /// A whole fleet with agents, helpers and the stream between them and the real core, in simulated time. What the shell
@@ -57,6 +68,7 @@ class Fleet {
   void helper_fails_late(int host) { late_failing_helpers_.insert(host); }  ///< after the restart: not healthy
   void obeys(bool yes) { obeys_ = yes; }
   void fleet_errors(double factor, double seconds);          ///< every host's error rate, for a while
+  void fleet_slower(double factor, double seconds);          ///< every host's latency, for a while
   void duplicate_everything() { duplicate_ = true; }
   void stranger(int host);                                   ///< a second agent with this host's id
   /// The aggregator is killed and started again: a new fold, the audit, the whole stream.
@@ -88,6 +100,9 @@ class Fleet {
 
   void second();
   void emit_sample(int host);
+  RequestMetrics requests_of(Host& host, const Release& release, bool trouble,
+                             std::normal_distribution<double>& normal);
+  ProcessMetrics process_of(const Host& host, const Release& release, bool trouble, uint64_t requests);
   void emit(Event event, int host, double at);
   void store(std::variant<Sample, Event, Control> body, double at);
   void deliver(const core::Input& input, bool replay);
@@ -107,6 +122,7 @@ class Fleet {
   std::map<int, bool> failing_helpers_;
   std::set<int> late_failing_helpers_;
   double now_ = 0, outage_until_ = 0, fleet_until_ = 0, fleet_factor_ = 1;
+  double fleet_slow_until_ = 0, fleet_slower_ = 1;
   int64_t last_stored_us_ = 0;
   bool obeys_ = true, duplicate_ = false, crash_after_decision_ = false, crashed_ = false;
 };

@@ -56,6 +56,9 @@ void read_world(Story& story, const Options& o) {
   w.noise_sd = number(o, "noise_sd", w.noise_sd);
   w.missing = number(o, "missing", w.missing);
   w.warmup = number(o, "warmup", w.warmup);
+  w.gauges = o.contains("gauges");
+  w.usual = number(o, "usual", w.usual);
+  if (auto counter = o.find("counter"); counter != o.end()) w.counter = counter->second;
   if (auto seeds = o.find("seeds"); seeds != o.end()) {
     const auto colon = seeds->second.find(':');
     story.seeds = {std::stoull(seeds->second.substr(0, colon)), std::stoull(seeds->second.substr(colon + 1))};
@@ -71,6 +74,7 @@ void read_policy(Story& story, const Options& o) {
   p.must_see_errors = number(o, "must_see", p.must_see_errors);
   p.must_see_latency = number(o, "must_see_latency", p.must_see_latency);
   p.verify_seconds = number(o, "verify", p.verify_seconds);
+  if (auto hurts = o.find("higher_hurts"); hurts != o.end()) p.business[hurts->second] = Policy::Hurts::higher;
   if (auto mode = o.find("mode"); mode != o.end()) {
     p.mode = mode->second == "observe"     ? Policy::Mode::observe
              : mode->second == "recommend" ? Policy::Mode::recommend
@@ -83,7 +87,19 @@ Release read_release(const Options& o) {
           .add_errors = number(o, "add_errors", 0),
           .lifetime_seconds = number(o, "lifetime", 0),
           .stays_down = o.contains("stays_down"),
-          .traffic = number(o, "traffic", 1)};
+          .traffic = number(o, "traffic", 1),
+          .after = number(o, "after", 0),
+          .burst_every = number(o, "burst_every", 0),
+          .slower = number(o, "slower", 1),
+          .tail = number(o, "tail", 1),
+          .tail_share = number(o, "tail_share", 0),
+          .slow_share = number(o, "slow_share", 0),
+          .slow_seconds = number(o, "slow_seconds", 0),
+          .cpu = number(o, "cpu", 1),
+          .threads = number(o, "threads", 1),
+          .memory_leak = number(o, "memory_leak", 0),
+          .fd_leak = number(o, "fd_leak", 0),
+          .counts = number(o, "counts", 1)};
 }
 
 Story read(const std::filesystem::path& file) {
@@ -123,6 +139,7 @@ bool perform(Fleet& fleet, const Words& w) {
   else if (what == "silence") fleet.silence(host(), std::stod(w.at(2)), false);
   else if (what == "agent_restart") fleet.silence(host(), std::stod(w.at(2)), true);
   else if (what == "fleet_errors") fleet.fleet_errors(std::stod(w.at(1)), std::stod(w.at(2)));
+  else if (what == "fleet_slower") fleet.fleet_slower(std::stod(w.at(1)), std::stod(w.at(2)));
   else if (what == "aggregator_restart") fleet.restart_aggregator();
   else if (what == "crash_after_decision") fleet.crash_after_next_decision();
   else if (what == "act") fleet.person_acts(act_from(w.at(1)).value(), "ann");
@@ -183,7 +200,8 @@ std::string check(const Fleet& fleet, const Words& w) {
   if (found == nullptr) return "it never came";
   const Options o = options_of(w, 2);
   const double at = static_cast<double>(found->at_us - 1'700'000'000'000'000) / 1e6;
-  if (auto metric = o.find("metric"); metric != o.end() && found->reason.metric != metric->second) {
+  // "latency" stands for every metric of latency.
+  if (auto metric = o.find("metric"); metric != o.end() && !found->reason.metric.starts_with(metric->second)) {
     return "its metric is " + found->reason.metric;
   }
   if (at > number(o, "by", 1e18)) return fmt::format("it came at {:.1f}", at);
