@@ -168,6 +168,10 @@ class Words {
               ->type_name("FILE");
           sub.add_flag("--together", read.together,
                        "The files are parts of one stream: merge them by stored time and sequence");
+          sub.add_flag("--explain", read.explain,
+                       "Explain every deploy metric by metric; without it, only when they are few");
+          sub.add_flag("--progress", read.progress,
+                       "Tell how far it is, also where standard error is no terminal");
           sub.add_option_function<std::string>(
                  "--format",
                  [this](const std::string& text) {

@@ -72,6 +72,8 @@ struct ReplayCommand {
   std::vector<std::string> files;
   std::optional<std::filesystem::path> policy;
   bool together = false;
+  bool explain = false;   ///< every deploy, however many there are
+  bool progress = false;  ///< also where standard error is no terminal
 };
 
 using Command = std::variant<StatusCommand, DeploysCommand, HostsCommand, ExplainCommand,

@@ -22,7 +22,8 @@ constexpr int kMostWindowLog = 27;
 /// A file as it is.
 class PlainBytes final : public ByteSource {
  public:
-  PlainBytes(UniqueFd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
+  PlainBytes(UniqueFd fd, std::string name, std::atomic<uint64_t>* read)
+      : fd_(std::move(fd)), name_(std::move(name)), read_(read) {}
 
   Result<bool> more(std::string& into) override {
     const size_t before = into.size();
@@ -31,6 +32,7 @@ class PlainBytes final : public ByteSource {
       const ssize_t got = ::read(fd_.get(), into.data() + before, kChunkBytes);
       if (got < 0 && errno == EINTR) continue;
       into.resize(before + (got > 0 ? static_cast<size_t>(got) : 0));
+      if (read_ != nullptr && got > 0) *read_ += static_cast<uint64_t>(got);
       if (got < 0) return fail(fmt::format("cannot read {}: {}", name_, errno_text(errno)));
       return got > 0;
     }
@@ -39,6 +41,7 @@ class PlainBytes final : public ByteSource {
  private:
   UniqueFd fd_;
   std::string name_;
+  std::atomic<uint64_t>* read_;
 };
 
 /// What was read to look at the first bytes, then the rest.
@@ -167,10 +170,11 @@ class ZstdBytes final : public Unpacked {
 
 }  // namespace
 
-Result<std::unique_ptr<ByteSource>> open_bytes(const std::string& file) {
+Result<std::unique_ptr<ByteSource>> open_bytes(const std::string& file,
+                                               std::atomic<uint64_t>* read) {
   UniqueFd fd(file == "-" ? ::dup(STDIN_FILENO) : ::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return fail(fmt::format("cannot open {}: {}", file, errno_text(errno)));
-  auto plain = std::make_unique<PlainBytes>(std::move(fd), file);
+  auto plain = std::make_unique<PlainBytes>(std::move(fd), file, read);
   std::string first;
   if (auto got = plain->more(first); !got) return std::unexpected(got.error());
   const bool gzip = first.starts_with("\x1f\x8b");

@@ -9,8 +9,9 @@
 
 namespace serin::ctl {
 
-Messages::Messages(std::string file, Judged& into) : file_(std::move(file)), into_(into) {
-  auto bytes = open_bytes(file_);
+Messages::Messages(std::string file, Judged& into, Progress& progress)
+    : file_(std::move(file)), into_(into) {
+  auto bytes = open_bytes(file_, &progress.bytes);
   if (bytes) {
     lines_.emplace(std::move(*bytes));
     return;
@@ -68,6 +69,14 @@ void Judge::take(capture::Line line) {
 std::vector<core::DeployView> Judge::deploys() const {
   auto views = fold_.deploys();
   std::ranges::reverse(views);
+  for (auto& view : views) {
+    view = *fold_.deploy(view.id);
+    view.timeline.clear();
+    for (auto& metric : view.metrics) {
+      metric.series.clear();
+      metric.series.shrink_to_fit();
+    }
+  }
   return views;
 }
 
@@ -79,17 +88,33 @@ void conclude(const Judge& judge, const std::string& file, Judged& into) {
 
 }  // namespace
 
-Judged judge_file(const std::string& file, const std::optional<PolicySet>& given) {
+std::string progress_line(const Progress& progress, size_t files, uint64_t total, double seconds) {
+  constexpr double kMegabyte = 1e6;
+  const auto done = static_cast<double>(progress.bytes), all = static_cast<double>(total);
+  std::string line = fmt::format("{} of {} file{}, {:.0f} ", progress.files.load(), files,
+                                 files == 1 ? "" : "s", done / kMegabyte);
+  line += total == 0 ? "MB"
+                     : fmt::format("of {:.0f} MB ({:.0f} %)", all / kMegabyte,
+                                   100 * std::min(done / all, 1.0));
+  if (seconds <= 0 || done <= 0) return line;
+  line += fmt::format(", {:.1f} MB/s", done / kMegabyte / seconds);
+  if (all > done) line += fmt::format(", about {:.0f} s more", (all - done) / done * seconds);
+  return line;
+}
+
+Judged judge_file(const std::string& file, const std::optional<PolicySet>& given,
+                  Progress& progress) {
   Judged judged;
-  Messages messages(file, judged);
+  Messages messages(file, judged, progress);
   Judge judge(given);
   while (auto line = messages.next()) judge.take(std::move(*line));
   conclude(judge, file, judged);
+  ++progress.files;
   return judged;
 }
 
-Judged judge_together(const std::vector<std::string>& files,
-                      const std::optional<PolicySet>& given) {
+Judged judge_together(const std::vector<std::string>& files, const std::optional<PolicySet>& given,
+                      Progress& progress) {
   Judged judged;
   struct Part {
     Messages messages;
@@ -100,7 +125,7 @@ Judged judge_together(const std::vector<std::string>& files,
   parts.reserve(files.size());
   for (const std::string& file : files) {
     judged.read = true;
-    Part part{Messages(file, judged), std::nullopt};
+    Part part{Messages(file, judged, progress), std::nullopt};
     if (!judged.read) ++unread;
     part.head = part.messages.next();
     parts.push_back(std::move(part));
@@ -116,6 +141,7 @@ Judged judge_together(const std::vector<std::string>& files,
     if (earliest == nullptr) break;
     judge.take(std::move(*earliest->head));
     earliest->head = earliest->messages.next();
+    if (!earliest->head) ++progress.files;
   }
   judged.read = unread < files.size();
   conclude(judge, fmt::format("{}", fmt::join(files, ",")), judged);
@@ -123,11 +149,13 @@ Judged judge_together(const std::vector<std::string>& files,
 }
 
 std::vector<Judged> judge_apart(const std::vector<std::string>& files,
-                                const std::optional<PolicySet>& given) {
+                                const std::optional<PolicySet>& given, Progress& progress) {
   std::vector<Judged> results(files.size());
   std::atomic<size_t> next = 0;
   const auto work = [&] {
-    for (size_t i = next++; i < files.size(); i = next++) results[i] = judge_file(files[i], given);
+    for (size_t i = next++; i < files.size(); i = next++) {
+      results[i] = judge_file(files[i], given, progress);
+    }
   };
   const size_t wanted = std::max(1U, std::thread::hardware_concurrency());
   std::vector<std::jthread> pool;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,13 +25,21 @@ struct Judged {
   bool read = true;            ///< false: nothing of it could be read
 };
 
+/// How far a replay is: written by its threads, read by whoever tells people.
+struct Progress {
+  std::atomic<uint64_t> bytes = 0;  ///< taken from the files as they lie there
+  std::atomic<size_t> files = 0;    ///< judged to their end
+};
+/// "12 of 40 files, 310 of 900 MB (34 %), 45 MB/s, about 13 s more"; `total` 0: not known.
+std::string progress_line(const Progress& progress, size_t files, uint64_t total, double seconds);
+
 /// The messages of one capture, in its order; what cannot be read is set down and left out.
 class Messages {
  public:
   /// A whole file of garbage must not fill the memory with its errors.
   static constexpr size_t kMostNamed = 1000;
 
-  Messages(std::string file, Judged& into);
+  Messages(std::string file, Judged& into, Progress& progress);
   /// Nothing at the end.
   std::optional<capture::Line> next();
 
@@ -52,6 +61,8 @@ class Judge {
   /// Effects are dropped: in a replay nobody obeys.
   void take(capture::Line line);
   [[nodiscard]] const core::Fold& fold() const { return fold_; }
+  /// With their metrics, but neither series nor timeline: a thousand captures may be judged at
+  /// once.
   [[nodiscard]] std::vector<core::DeployView> deploys() const;
 
  private:
@@ -59,12 +70,14 @@ class Judge {
   bool keeps_policy_;
 };
 
-Judged judge_file(const std::string& file, const std::optional<PolicySet>& given);
+Judged judge_file(const std::string& file, const std::optional<PolicySet>& given,
+                  Progress& progress);
 /// Parts of one stream: merged by stored time, then sequence; each file's own order stays.
-Judged judge_together(const std::vector<std::string>& files, const std::optional<PolicySet>& given);
+Judged judge_together(const std::vector<std::string>& files, const std::optional<PolicySet>& given,
+                      Progress& progress);
 /// Each apart, as many at once as the machine has processors; the results in the order of the
-/// files.
+/// files. Files are streamed: memory grows with hosts and deploys, not with the length of a file.
 std::vector<Judged> judge_apart(const std::vector<std::string>& files,
-                                const std::optional<PolicySet>& given);
+                                const std::optional<PolicySet>& given, Progress& progress);
 
 }  // namespace serin::ctl

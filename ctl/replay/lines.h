@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -17,8 +18,10 @@ class ByteSource {
   virtual Result<bool> more(std::string& into) = 0;
 };
 
-/// `-` is standard input.
-Result<std::unique_ptr<ByteSource>> open_bytes(const std::string& file);
+/// `-` is standard input. `read`, when not null, counts the bytes that were taken from the file as
+/// it lies there; it outlives the source.
+Result<std::unique_ptr<ByteSource>> open_bytes(const std::string& file,
+                                               std::atomic<uint64_t>* read = nullptr);
 
 /// The lines of a capture, one at a time, in bounded memory.
 class LineReader {

@@ -1,11 +1,15 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <future>
 
 #include "aggregator/render/time.h"
 #include "ctl/policy_file.h"
 #include "ctl/replay/judge.h"
 #include "ctl/run.h"
+#include "ctl/show/explain.h"
 #include "ctl/show/table.h"
 #include "ctl/show/words.h"
 
@@ -22,7 +26,9 @@ std::string capture_time(int64_t time_us) {
   return fmt::format("{:.1f}", static_cast<double>(time_us) / 1e6);
 }
 
-std::string table_of(const render::Replay& replay) {
+constexpr size_t kMostExplained = 5;  // more would bury the table
+
+std::string table_of(const render::Replay& replay, bool explain_all) {
   if (replay.deploys.empty()) return "No deploys.\n";
   Table table({"FILE", "DEPLOY", "SERVICE", "VERSION", "HOSTS", "SEEN AT", "VERDICT", "AFTER",
                "METRIC", "STATE"});
@@ -34,9 +40,11 @@ std::string table_of(const render::Replay& replay) {
                culprit(deploy), state_name(deploy.state)});
   }
   std::string out = table.text();
+  const bool explains = explain_all || replay.deploys.size() <= kMostExplained;
   for (const auto& [deploy, file] : replay.deploys) {
-    if (deploy.verdict.empty() || deploy.reason.text.empty()) continue;
-    out += fmt::format("{}: {}\n", deploy.id, deploy.reason.text);
+    const bool judged = !deploy.verdict.empty() && !deploy.reason.text.empty();
+    if (judged) out += fmt::format("{}: {}\n", deploy.id, deploy.reason.text);
+    if (explains) out += (judged ? "" : deploy.id + ": no verdict yet\n") + compared(deploy);
   }
   return out;
 }
@@ -54,6 +62,39 @@ void complain_of(const render::Replay& replay, uint64_t skipped_lines, Console& 
   }
 }
 
+uint64_t size_of(const std::vector<std::string>& files) {
+  uint64_t total = 0;
+  for (const std::string& file : files) {
+    std::error_code unknown;
+    const auto size = file == "-" ? 0 : std::filesystem::file_size(file, unknown);
+    if (file == "-" || unknown) return 0;
+    total += size;
+  }
+  return total;
+}
+
+/// Judges beside the thread that tells people how far it is.
+std::vector<Judged> judge_all(const ReplayCommand& command, const std::optional<PolicySet>& given,
+                              Console& console) {
+  using namespace std::chrono;
+  constexpr milliseconds kTold{500};  // shorter work needs no progress
+  Progress progress;
+  auto work = std::async(std::launch::async, [&] {
+    if (!command.together) return judge_apart(command.files, given, progress);
+    std::vector<Judged> all;
+    all.push_back(judge_together(command.files, given, progress));
+    return all;
+  });
+  const uint64_t total = size_of(command.files);
+  const auto begun = steady_clock::now();
+  while (work.wait_for(kTold) != std::future_status::ready) {
+    const std::string line = progress_line(progress, command.files.size(), total,
+                                           duration<double>(steady_clock::now() - begun).count());
+    command.progress ? console.err(line + "\n") : console.progress(line);
+  }
+  return work.get();
+}
+
 }  // namespace
 
 Exit run(const ReplayCommand& command, const Common& common, Console& console) {
@@ -66,12 +107,7 @@ Exit run(const ReplayCommand& command, const Common& common, Console& console) {
     }
     given = std::move(*policy);
   }
-  std::vector<Judged> all;
-  if (command.together) {
-    all.push_back(judge_together(command.files, given));
-  } else {
-    all = judge_apart(command.files, given);
-  }
+  std::vector<Judged> all = judge_all(command, given, console);
   render::Replay replay;
   uint64_t skipped_lines = 0;
   for (Judged& judged : all) {
@@ -80,7 +116,8 @@ Exit run(const ReplayCommand& command, const Common& common, Console& console) {
     replay.lines += judged.lines;
     skipped_lines += judged.skipped_lines;
   }
-  console.out(common.output == Output::json ? render::replay(replay) + "\n" : table_of(replay));
+  console.out(common.output == Output::json ? render::replay(replay) + "\n"
+                                            : table_of(replay, command.explain));
   complain_of(replay, skipped_lines, console);
   if (std::ranges::none_of(all, &Judged::read)) return Exit::failed;
   return replay.skipped.empty() ? Exit::done : Exit::partly;

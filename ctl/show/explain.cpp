@@ -76,26 +76,6 @@ std::vector<core::MetricView> decisive_metric(const core::DeployView& deploy) {
   return {{.metric = reason.metric, .text = reason.text}};
 }
 
-std::string compared(const core::DeployView& deploy) {
-  std::string out =
-      fmt::format("\nWhat was compared\n  {} with {} against {} with another version: {}.\n",
-                  hosts_counted(deploy.hosts.size()), deploy.version,
-                  hosts_counted(deploy.baseline_hosts.size()),
-                  list_of(deploy.baseline_hosts, kMostHostsInALine));
-  const auto metrics = deploy.metrics.empty() ? decisive_metric(deploy) : deploy.metrics;
-  if (metrics.empty()) {
-    return out + (deploy.ended_us == 0
-                      ? "  Nothing to compare yet.\n"
-                      : "  The numbers of the comparison are not kept any more.\n");
-  }
-  for (const auto& metric : metrics) out += wrapped(metric.text);
-  if (!deploy.absent.empty()) out += "\nWhat is not judged\n";
-  for (const auto& entry : deploy.absent) out += wrapped(entry.metric + ": " + entry.reason);
-  return out +
-         "  (\"200 : 1\" means: what was seen is 200 times likelier if the new version is worse "
-         "than if it is not. \"95 % sure\" holds for all moments of the watch together.)\n";
-}
-
 std::string cost(const core::DeployView& deploy) {
   std::string out = fmt::format(
       "\nWhat it cost\n  {} requests were harmed, of {} that the new version answered ({} "
@@ -134,6 +114,26 @@ std::string timeline(const core::DeployView& deploy) {
 }
 
 }  // namespace
+
+std::string compared(const core::DeployView& deploy) {
+  std::string out =
+      fmt::format("\nWhat was compared\n  {} with {} against {} with another version: {}.\n",
+                  hosts_counted(deploy.hosts.size()), deploy.version,
+                  hosts_counted(deploy.baseline_hosts.size()),
+                  list_of(deploy.baseline_hosts, kMostHostsInALine));
+  const auto metrics = deploy.metrics.empty() ? decisive_metric(deploy) : deploy.metrics;
+  if (metrics.empty()) {
+    return out + (deploy.ended_us == 0
+                      ? "  Nothing to compare yet.\n"
+                      : "  The numbers of the comparison are not kept any more.\n");
+  }
+  for (const auto& metric : metrics) out += wrapped(metric.text);
+  if (!deploy.absent.empty()) out += "\nWhat is not judged\n";
+  for (const auto& entry : deploy.absent) out += wrapped(entry.metric + ": " + entry.reason);
+  return out +
+         "  (\"200 : 1\" means: what was seen is 200 times likelier if the new version is worse "
+         "than if it is not. \"95 % sure\" holds for all moments of the watch together.)\n";
+}
 
 std::string explain(const core::DeployView& deploy) {
   return head(deploy) + why(deploy) + compared(deploy) + cost(deploy) + hosts(deploy) +

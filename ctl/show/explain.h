@@ -10,6 +10,9 @@ namespace serin::ctl {
 /// compared, what it cost, the hosts, the timeline.
 std::string explain(const core::DeployView& deploy);
 
+/// The part of it that tells what was compared, metric by metric.
+std::string compared(const core::DeployView& deploy);
+
 /// One line of a timeline: clock, seconds since the deploy opened, what, where.
 std::string timeline_line(const core::DeployView& deploy, const core::TimelineEntry& entry);
 

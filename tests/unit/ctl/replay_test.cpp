@@ -79,7 +79,8 @@ TEST(Replay, WhatWasRecordedIsJudgedAsItWasLive) {
   for (const auto& input : stream) live.step(input);
 
   Judged judged;
-  Messages messages(folder.write("live.ndjson", text_of(stream)), judged);
+  Progress progress;
+  Messages messages(folder.write("live.ndjson", text_of(stream)), judged, progress);
   Judge judge(std::nullopt);
   while (auto line = messages.next()) judge.take(std::move(*line));
   EXPECT_EQ(judged.lines, stream.size());
@@ -157,7 +158,8 @@ TEST(Replay, AFileFullOfGarbageDoesNotFillTheMemoryWithItsErrors) {
   std::string garbage;
   for (int i = 0; i < 5000; ++i) garbage += "no\n";
   garbage += std::string(LineReader::kMostLineBytes + 1'000'000, 'x') + "\nno\n";
-  const Judged judged = judge_file(folder.write("g", garbage), std::nullopt);
+  Progress progress;
+  const Judged judged = judge_file(folder.write("g", garbage), std::nullopt, progress);
   EXPECT_EQ(judged.skipped_lines, 5002u);
   EXPECT_EQ(judged.skipped.size(), Messages::kMostNamed);
   EXPECT_THAT(judged.skipped.back().error, HasSubstr("not listed"));
@@ -264,14 +266,64 @@ TEST(Replay, PartsOfOneStreamAreJudgedTogetherAsTheWhole) {
   const auto stream = recorded_story();
   std::vector<core::Input> odd, even;
   for (const auto& input : stream) (input.seq % 2 == 1 ? odd : even).push_back(input);
-  const Judged whole = judge_file(folder.write("whole", text_of(stream)), std::nullopt);
-  const Judged parts = judge_together(
-      {folder.write("even", text_of(even)), folder.write("odd", text_of(odd))}, std::nullopt);
+  Progress progress;
+  const Judged whole = judge_file(folder.write("whole", text_of(stream)), std::nullopt, progress);
+  const Judged parts =
+      judge_together({folder.write("even", text_of(even)), folder.write("odd", text_of(odd))},
+                     std::nullopt, progress);
   ASSERT_EQ(parts.deploys.size(), whole.deploys.size());
   EXPECT_EQ(parts.lines, whole.lines);
   for (size_t i = 0; i < whole.deploys.size(); ++i) {
     EXPECT_EQ(render::deploy(parts.deploys[i].view), render::deploy(whole.deploys[i].view));
   }
+}
+
+TEST(Replay, CountsTheBytesOfTheFilesAsTheyLieThere) {
+  const TemporaryFolder folder;
+  const std::string text = text_of(recorded_story());
+  Progress progress;
+  judge_apart({folder.write("a", text), folder.write("b", text)}, std::nullopt, progress);
+  EXPECT_EQ(progress.bytes, 2 * text.size());
+  EXPECT_EQ(progress.files, 2u);
+}
+
+TEST(Replay, ProgressSaysFilesBytesPaceAndWhatIsLeft) {
+  Progress progress;
+  progress.files = 12;
+  progress.bytes = 300'000'000;
+  EXPECT_EQ(progress_line(progress, 40, 900'000'000, 6),
+            "12 of 40 files, 300 of 900 MB (33 %), 50.0 MB/s, about 12 s more");
+  EXPECT_EQ(progress_line(progress, 40, 0, 6), "12 of 40 files, 300 MB, 50.0 MB/s")
+      << "from a pipe nobody knows how much comes";
+  progress.bytes = 0;
+  EXPECT_EQ(progress_line(progress, 1, 900'000'000, 0), "12 of 1 file, 0 of 900 MB (0 %)");
+}
+
+TEST(Replay, ExplainsEveryMetricInTextAndJson) {
+  const TemporaryFolder folder;
+  const auto file = folder.write("story", text_of(recorded_story()));
+  Progress progress;
+  const Judged judged = judge_file(file, std::nullopt, progress);
+  ASSERT_FALSE(judged.deploys.empty());
+  ASSERT_FALSE(judged.deploys[0].view.metrics.empty());
+  const auto& metric = judged.deploys[0].view.metrics[0];
+  EXPECT_TRUE(metric.series.empty()) << "a thousand captures must fit into memory";
+  StringConsole console;
+  EXPECT_EQ(serinctl({"replay", file}, console), Exit::done);
+  EXPECT_THAT(console.said, HasSubstr("What was compared"));
+  EXPECT_THAT(console.said, HasSubstr(metric.text.substr(0, metric.text.find(';'))));
+  console.said.clear();
+  EXPECT_EQ(serinctl({"replay", "--format", "json", file}, console), Exit::done);
+  EXPECT_THAT(console.said, HasSubstr("\"text\":\"" + metric.text + "\""));
+
+  std::vector<std::string> many(8, file);
+  many.insert(many.begin(), "replay");
+  console.said.clear();
+  EXPECT_EQ(serinctl(many, console), Exit::done);
+  EXPECT_THAT(console.said, testing::Not(HasSubstr("What was compared"))) << "a table is enough";
+  many.push_back("--explain");
+  EXPECT_EQ(serinctl(many, console), Exit::done);
+  EXPECT_THAT(console.said, HasSubstr("What was compared"));
 }
 
 TEST(Replay, AFileThatIsNotThereFailsAloneAndOnlyThenTheWhole) {
