@@ -11,4 +11,7 @@ struct Command {
   int (*run)(int argc, char** argv);
 };
 
+int rivals(int argc, char** argv);
+int cost(int argc, char** argv);
+
 }  // namespace serin::bench

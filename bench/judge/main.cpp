@@ -6,7 +6,11 @@
 #include "bench/judge/commands.h"
 
 int main(int argc, char** argv) {
-  const std::vector<serin::bench::Command> commands = {};
+  const std::vector<serin::bench::Command> commands = {
+      {"rivals", "Serin and other judges on the same streams: false alarms and delays",
+       serin::bench::rivals},
+      {"cost", "CPU of a step and of the past, memory", serin::bench::cost},
+  };
   const std::string_view wanted = argc > 1 ? argv[1] : "";
   for (const auto& command : commands) {
     if (wanted == command.name) return command.run(argc - 1, argv + 1);

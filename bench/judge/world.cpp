@@ -278,8 +278,9 @@ void World::next() {
   } else {
     step_pooled(load);
   }
-  if (in_block == kSizesAt && !baseline_.empty()) {
-    if (scene_.baseline == Scene::Baseline::pooled) share_out();
+  const bool pooled = scene_.baseline == Scene::Baseline::pooled;
+  if (!baseline_.empty() && (in_block == kSizesAt || !pooled)) {
+    if (pooled) share_out();
     for (judge::HostStep& step : baseline_) report_sizes(step);
   }
   second_ += 1;

@@ -39,6 +39,7 @@ struct Scene {
   double requests_per_host = 100;     ///< a second
   double history_seconds = 3600, watch_seconds = 900;
   Effect effect{};
+  /// each_host: every host reports all of it every second
   enum class Baseline { pooled, each_host } baseline = Baseline::pooled;
 };
 
