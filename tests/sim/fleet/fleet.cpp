@@ -15,6 +15,15 @@ int64_t us(double seconds) { return kEpochUs + static_cast<int64_t>(std::llround
 
 }  // namespace
 
+PolicySet quick_policy() {
+  PolicySet policy;
+  policy.fallback.watch_window_seconds = 45;
+  policy.fallback.baseline_age_seconds = 20;
+  policy.fallback.must_see_errors = 0.05;
+  policy.fallback.must_see_latency = 6;
+  return policy;
+}
+
 std::string Fleet::host_name(int host) { return fmt::format("web-{:02d}", host); }
 
 Fleet::Fleet(World world, PolicySet policy)

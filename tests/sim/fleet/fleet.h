@@ -47,6 +47,9 @@ struct Release {
   double counts = 1;                        ///< the business counter times this
 };
 
+/// A watch of 45 s that passes what it may: stories of restarts and of people need no long ones.
+PolicySet quick_policy();
+
 /// A whole fleet with agents, helpers and the stream between them and the real core, in simulated time. What the shell
 /// does for the fold (audit, commands, restart) is done here in memory. The same seed gives the same run.
 class Fleet {

@@ -7,15 +7,6 @@
 namespace serin::sim {
 namespace {
 
-PolicySet quick_policy() {
-  PolicySet policy;
-  policy.fallback.watch_window_seconds = 45;
-  policy.fallback.baseline_age_seconds = 20;
-  policy.fallback.must_see_errors = 0.05;
-  policy.fallback.must_see_latency = 6;
-  return policy;
-}
-
 Fleet bad_then_good(uint64_t seed) {
   Fleet fleet(World{.seed = seed}, quick_policy());
   fleet.releases["v2"] = {.add_errors = 0.08};

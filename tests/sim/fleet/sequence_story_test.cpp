@@ -5,14 +5,6 @@
 #include "tests/sim/fleet/fleet.h"
 namespace serin::sim {
 namespace {
-PolicySet quick() {
-  PolicySet p;
-  p.fallback.watch_window_seconds = 45;
-  p.fallback.baseline_age_seconds = 20;
-  p.fallback.must_see_errors = 0.05;
-  p.fallback.must_see_latency = 6;
-  return p;
-}
 core::DeployState state(const Fleet& f, size_t i = 0) {
   return f.fold().deploys()[i].state;
 }
@@ -46,7 +38,7 @@ struct Rig {
   uint64_t seq = 0;
   std::vector<Decision> audit;
   std::vector<Command> commands;
-  explicit Rig(int n, PolicySet p = quick()) : fold(p), hosts(n) {}
+  explicit Rig(int n, PolicySet p = quick_policy()) : fold(p), hosts(n) {}
   static int64_t us(double s) { return 1'700'000'000'000'000 + int64_t(s * 1e6); }
   void put(std::variant<Sample, Event, Control> b, double at) {
     core::Input in;
@@ -120,7 +112,7 @@ struct Rig {
 };
 
 TEST(Story, JoinWhileRecoveryIsVerifiedIsPutBackToo) {
-  Fleet f(World{}, quick());
+  Fleet f(World{}, quick_policy());
   f.releases["v2"] = {.add_errors = 0.3};
   f.run_until(60);
   f.start(0, "v2");
@@ -131,7 +123,7 @@ TEST(Story, JoinWhileRecoveryIsVerifiedIsPutBackToo) {
   EXPECT_EQ(f.version_on(1), "v1");
 }
 TEST(Story, UnreachableHostDoesNotKeepTheOthersBad) {
-  Fleet f(World{}, quick());
+  Fleet f(World{}, quick_policy());
   f.releases["v2"] = {.add_errors = 0.3};
   f.run_until(60);
   f.start(0, "v2");
@@ -173,7 +165,7 @@ TEST(Story, SameNameIsOneHostNotTheFleet) {
   EXPECT_EQ(d[0].hosts.size(), 1u);
 }
 TEST(Story, StartingPhaseIsNoSlo) {
-  auto p = quick();
+  auto p = quick_policy();
   p.fallback.slo_errors = 0.2;
   Rig r(6, p);
   r.run(60);
@@ -187,7 +179,7 @@ TEST(Story, StartingPhaseIsNoSlo) {
   EXPECT_FALSE(r.has(DecisionKind::rollback));
 }
 TEST(Story, DeadHostOfAnEarlierStageIsNotSilenceOfThisOne) {
-  Fleet f(World{.hosts = 8}, quick());
+  Fleet f(World{.hosts = 8}, quick_policy());
   f.run_until(60);
   f.start(0, "v2");
   f.run_until(230);
@@ -258,13 +250,13 @@ TEST(Story, MixedFleetAtInstallSurvivesARestart) {
   r.hosts[5].version = "v2";
   r.run(30);
   EXPECT_EQ(r.fold.deploys().size(), 0u);
-  core::Fold again(quick());
+  core::Fold again(quick_policy());
   for (auto& d : r.audit) again.adopt(d);
   for (auto& i : r.stream) again.step(i);
   EXPECT_EQ(again.deploys().size(), 0u);
 }
 TEST(Story, PersonRollsBackWhatPassedOnTwoHosts) {
-  Fleet f(World{.hosts = 8}, quick());
+  Fleet f(World{.hosts = 8}, quick_policy());
   f.run_until(60);
   f.start(0, "v2");
   f.start(1, "v2");
@@ -309,7 +301,7 @@ TEST(Story, TenSecondBaselineIsJudged) {
             << " " << d.reason.text << "\n";
 }
 TEST(Story, PersonPutsBackBesideTheCommand) {
-  Fleet f(World{}, quick());
+  Fleet f(World{}, quick_policy());
   f.releases["v2"] = {.add_errors = 0.3};
   f.helper_fails(0);
   f.run_until(60);
@@ -321,7 +313,7 @@ TEST(Story, PersonPutsBackBesideTheCommand) {
   EXPECT_NE(f.fold().deploys()[0].ended_us, 0);
 }
 TEST(Story, InconclusiveCanBePassedByHand) {
-  Fleet f(World{}, quick());
+  Fleet f(World{}, quick_policy());
   f.releases["v2"] = {.traffic = 0};
   f.run_until(60);
   f.start(0, "v2");
@@ -331,7 +323,7 @@ TEST(Story, InconclusiveCanBePassedByHand) {
   EXPECT_NE(f.find(DecisionKind::pass), nullptr);
 }
 TEST(Story, NextReleaseDuringRecoveryIsNotNotTheCause) {
-  Fleet f(World{}, quick());
+  Fleet f(World{}, quick_policy());
   f.releases["v2"] = {.lifetime_seconds = 2};
   f.run_until(60);
   f.start(0, "v2");
@@ -342,7 +334,7 @@ TEST(Story, NextReleaseDuringRecoveryIsNotNotTheCause) {
   EXPECT_EQ(f.find(DecisionKind::not_the_cause), nullptr);
 }
 TEST(Story, ManyHostsMissingSamplesRecover) {
-  auto p = quick();
+  auto p = quick_policy();
   p.fallback.max_parallel = 1;
   Fleet f(World{.hosts = 60, .rate = 5, .missing = 0.02}, p);
   f.releases["v2"] = {.lifetime_seconds = 2};
@@ -352,7 +344,7 @@ TEST(Story, ManyHostsMissingSamplesRecover) {
   EXPECT_EQ(f.find(DecisionKind::not_the_cause), nullptr);
 }
 TEST(Story, RejoinWhileRollingBackIsPutBackAgain) {
-  Fleet f(World{.hosts = 8}, quick());
+  Fleet f(World{.hosts = 8}, quick_policy());
   f.releases["v2"] = {.add_errors = 0.3};
   f.run_until(60);
   for (int h = 0; h < 4; ++h) f.start(h, "v2");
@@ -365,7 +357,7 @@ TEST(Story, RejoinWhileRollingBackIsPutBackAgain) {
   for (int h = 0; h < 4; ++h) EXPECT_EQ(f.version_on(h), "v1") << h;
 }
 TEST(Story, HoldStopsFurtherCommands) {
-  Fleet f(World{.hosts = 8}, quick());
+  Fleet f(World{.hosts = 8}, quick_policy());
   f.releases["v2"] = {.add_errors = 0.3};
   f.run_until(60);
   for (int h = 0; h < 4; ++h) f.start(h, "v2");
@@ -393,7 +385,7 @@ TEST(Story, RollbackOfOneHost) {
   EXPECT_EQ(r.commands[0].host, "h1");
 }
 TEST(Story, FleetWideIncidentIsNoSlo) {
-  auto p = quick();
+  auto p = quick_policy();
   p.fallback.slo_errors = 0.2;
   Rig r(6, p);
   r.run(60);
@@ -443,7 +435,7 @@ TEST(Story, PassThenRollbackThenRestart) {
   k.act = Act::rollback;
   r.put(k, r.now + .2);
   r.run(90);
-  core::Fold again(quick());
+  core::Fold again(quick_policy());
   for (auto& d : r.audit) again.adopt(d);
   for (auto& i : r.stream) again.step(i);
   ASSERT_EQ(again.deploys().size(), r.fold.deploys().size());
