@@ -45,6 +45,7 @@ std::vector<GaugeKind> gauges(const Options& o) {
                          .metric = metric,
                          .window_seconds = o.window_seconds,
                          .step_seconds = o.step_seconds,
+                         .inflation = o.inflation,
                          .widening = trust_of(o, metric).widening,
                          .restarted = !o.placebo};
   };

@@ -33,6 +33,9 @@ struct GaugeSettings {
   std::optional<LeakSettings> leak{};
   double window_seconds = 600;
   double step_seconds = 1;
+  /// What `alpha` was inflated by. Slopes give it back: theirs is a test with few looks and exact
+  /// tails, which has no slack to calibrate away.
+  double inflation = 1;
   double widening = 1;    ///< of the spread, for a metric that fired on untouched hosts
   bool restarted = true;  ///< false: untouched hosts are judged, nothing warms up
 };

@@ -88,7 +88,7 @@ GaugeMetric::GaugeMetric(const GaugeFamily& family, const Scope& scope, double a
   const GaugeSettings& s = family.settings();
   const double each = s.level_margin && s.leak ? 0.5 * alpha : alpha;
   if (s.level_margin && family.known(scope)) level_.emplace(null_, *s.level_margin, each);
-  if (s.leak) leak_.emplace(*s.leak, s.window_seconds, each);
+  if (s.leak) leak_.emplace(*s.leak, s.window_seconds, each / s.inflation);
 }
 
 void GaugeMetric::step(const StepView&, std::span<const size_t>) {

@@ -182,6 +182,21 @@ TEST(Gauges, ACacheThatFillsUnderNoiseIsNoLeak) {
   }
 }
 
+TEST(Gauges, CalibrationDoesNotLowerTheBarForLeaks) {
+  double threshold[2] = {};
+  for (const double inflation : {1.0, 30.0}) {
+    Options options;
+    options.inflation = inflation;
+    Watch run(Machines{}, 4);
+    run.judge(300, options);
+    for (const Finding& f : run.findings) {
+      if (f.metric == "rss_bytes") threshold[inflation > 1] = f.threshold;
+    }
+  }
+  EXPECT_GT(threshold[0], 0);
+  EXPECT_NEAR(threshold[1], threshold[0], 1e-9);
+}
+
 TEST(Gauges, AHostWithoutAPastHasNoLevels) {
   Machines machines;
   machines.past = false;
