@@ -85,7 +85,7 @@ def main():
         latency = "err_mult" not in reg
         for cell in args.cells:
             k, hosts, rate = CELLS[cell]
-            kept = min(hosts, k + 60)
+            kept = min(hosts, k + 240)      # enough for their mean to be known as well as that of all
             out.write(f"cell {name}|{k} {hosts} {rate} {args.deploys} {args.seconds} {int(latency)} {w.BINS} {kept}\n".encode())
             for sim, (a_h, b_h) in simulate(w, tables, reg, k, hosts, rate, args.deploys, args.seconds, latency):
                 fire = judge.judge(sim, k, hosts, more.FADE, streams=range(1, 5) if latency else [0])[0]
