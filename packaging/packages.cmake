@@ -57,7 +57,8 @@ set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION
 set(c_libraries "libc.so.6(GLIBC_2.34)(64bit), libm.so.6()(64bit), libgcc_s.so.1()(64bit), libcrypto.so.3()(64bit)")
 set(nats_libraries "libssl.so.3()(64bit), libprotobuf-c.so.1()(64bit)")
 set(CPACK_RPM_AGENT_PACKAGE_REQUIRES
-  "systemd >= 251, ${c_libraries}, ${nats_libraries}, libuv.so.1()(64bit), libcurl.so.4()(64bit)")
+  "systemd >= 251, ${c_libraries}, ${nats_libraries}, libuv.so.1()(64bit), libcurl.so.4()(64bit), \
+libsystemd.so.0()(64bit)")
 set(CPACK_RPM_AGGREGATOR_PACKAGE_REQUIRES "systemd >= 251, ${c_libraries}, ${nats_libraries}, libuv.so.1()(64bit), \
 libcurl.so.4()(64bit), libmicrohttpd.so.12()(64bit), libsqlite3.so.0()(64bit), libstdc++.so.6(GLIBCXX_3.4.29)(64bit)")
 set(CPACK_RPM_CTL_PACKAGE_REQUIRES
