@@ -117,6 +117,10 @@ Bus::Handlers Aggregator::handlers() {
 void Aggregator::on_input(const core::Input& input) {
   std::vector<core::Effect> effects = fold_.step(input);
   if (effects.empty()) return;
+  for (const auto& effect : effects) {
+    const auto* decision = std::get_if<Decision>(&effect);
+    if (decision && decision->kind == DecisionKind::warmup) warmups_due_ms_ = 0;
+  }
   check(caught_up_ ? runner_->take(std::move(effects)) : runner_->replayed(std::move(effects)));
 }
 
@@ -165,6 +169,7 @@ void Aggregator::tick() {
   }
   if (!caught_up_ || stopping_ || !bus_->connected()) return;
   if (now_ms >= policy_due_ms_ && !policy_in_flight_) publish_policy();
+  if (now_ms >= warmups_due_ms_) publish_warmups();
   publish_clock();
   if (now_ms >= attention_due_ms_) {
     attention_due_ms_ = now_ms + kAttentionEveryMs;
@@ -186,6 +191,19 @@ void Aggregator::publish_clock() {
       log::warning("a clock tick was not stored: {} ({} more before)", done.error().message, *more);
     }
   });
+}
+
+/// As often as the policy and for the same reason. One that is lost comes again with the next.
+void Aggregator::publish_warmups() {
+  warmups_due_ms_ = uv_now(loop_) + kPolicyEveryMs;
+  for (const Control& control : fold_.warmups()) {
+    bus_->publish(control, [this, alive = std::weak_ptr(alive_)](const Result<void>& done) {
+      if (done || alive.expired()) return;
+      if (const auto more = log_limit_.pass("warmup", world_.wall_us())) {
+        log::warning("a warm-up was not stored: {} ({} more before)", done.error().message, *more);
+      }
+    });
+  }
 }
 
 void Aggregator::publish_policy() {

@@ -65,6 +65,7 @@ class Aggregator : public LiveView {
   void tick();
   void publish_clock();
   void publish_policy();
+  void publish_warmups();
   void renew_attention();
   void start_anew(const std::string& why);
   /// An effect runner that cannot go on ends this run: a new start rebuilds everything from the
@@ -109,7 +110,8 @@ class Aggregator : public LiveView {
   UvTimer tick_timer_;
 
   bool caught_up_ = false, stopping_ = false, clock_in_flight_ = false, policy_in_flight_ = false;
-  uint64_t attention_due_ms_ = 0, policy_due_ms_ = 0, trim_due_ms_ = 0;
+  uint64_t attention_due_ms_ = 0, policy_due_ms_ = 0, trim_due_ms_ = 0,
+           warmups_due_ms_ = 0;
   uint64_t unreadable_ = 0, clock_failures_ = 0;
   bool was_connected_ = false;
   int64_t bus_complaint_us_ = 0;

@@ -143,16 +143,16 @@ void put_body(JsonWriter& out, const Line& line, const Event& event) {
   if (!event.facts.empty()) put_pairs(out.key("facts"), event.facts);
 }
 
-/// A policy is written as the JSON that it is, so that people and `jq` can read it.
-void put_policy(JsonWriter& out, std::string_view policy) {
-  if (policy.empty()) return;
-  JsonReader reader(policy);
-  const bool whole = reader.peek() == '{' && reader.skip() == policy;
+/// A policy or a warm-up is written as the JSON that it is, so that people and `jq` can read it.
+void put_json(JsonWriter& out, std::string_view key, std::string_view json) {
+  if (json.empty()) return;
+  JsonReader reader(json);
+  const bool whole = reader.peek() == '{' && reader.skip() == json;
   reader.end();
   if (whole && reader.ok()) {
-    out.key("policy").raw(policy);
+    out.key(key).raw(json);
   } else {
-    out.key("policy").text(policy);
+    out.key(key).text(json);
   }
 }
 
@@ -162,7 +162,7 @@ void put_body(JsonWriter& out, const Line& line, const Control& control) {
   put_count(out, "seq", line.seq);
   put_text(out, "id", control.id);
   put_text(out, "service", control.service);
-  put_policy(out, control.policy_json);
+  put_json(out, "policy", control.policy_json);
   if (control.kind == ControlKind::act || control.act != Act::rollback)
     out.key("act").text(name(control.act));
   put_text(out, "deploy", control.deploy);
@@ -171,6 +171,7 @@ void put_body(JsonWriter& out, const Line& line, const Control& control) {
   put_text(out, "reason", control.reason);
   put_text(out, "version", control.version);
   put_flag(out, "irreversible", control.irreversible);
+  put_json(out, "warmup", control.warmup_json);
 }
 
 }  // namespace

@@ -138,8 +138,9 @@ uint64_t read_span(JsonReader& in) {
   return micros < 0 ? 0 : static_cast<uint64_t>(micros);
 }
 
-/// A policy stands in the line as it is, or, where somebody's tool wrote it so, as a text.
-std::string read_policy(JsonReader& in) {
+/// A policy or a warm-up stands in the line as it is, or, where somebody's tool wrote it so, as a
+/// text.
+std::string read_json(JsonReader& in) {
   return in.peek() == '"' ? in.string() : std::string(in.skip());
 }
 
@@ -181,7 +182,7 @@ constexpr std::array kKeys = {
     Key{"latency", [](Draft& d, JsonReader& in) { d.latency = read_latency(in); }},
     Key{"limited", [](Draft& d, JsonReader& in) { d.other_requests.limited = in.count(); }},
     Key{"phase", [](Draft& d, JsonReader& in) { d.sample.phase = read_name(in, phase_from); }},
-    Key{"policy", [](Draft& d, JsonReader& in) { d.order.policy_json = read_policy(in); }},
+    Key{"policy", [](Draft& d, JsonReader& in) { d.order.policy_json = read_json(in); }},
     Key{"previous", [](Draft& d, JsonReader& in) { d.details.previous = in.string(); }},
     Key{"process_age", [](Draft& d, JsonReader& in) { d.sample.process_age_us = read_span(in); }},
     Key{"reason", [](Draft& d, JsonReader& in) { d.details.reason = in.string(); }},
@@ -199,6 +200,7 @@ constexpr std::array kKeys = {
     Key{"t", [](Draft& d, JsonReader& in) { d.t_us = in.microseconds(); }},
     Key{"version", [](Draft& d, JsonReader& in) { d.version = in.string(); }},
     Key{"wall", [](Draft& d, JsonReader& in) { d.sample.wall_us = in.microseconds(); }},
+    Key{"warmup", [](Draft& d, JsonReader& in) { d.order.warmup_json = read_json(in); }},
 };
 static_assert(std::ranges::is_sorted(kKeys, {}, &Key::name));
 

@@ -85,6 +85,7 @@ Result<void> check(const Decision& decision) {
   fields.host(decision.reason.host, "reason.host", Need::optional);
   fields.text(decision.reason.text, "reason.text", limits::kTextBytes);
   fields.text(decision.actor, "actor", limits::kNameBytes);
+  fields.text(decision.warmup_json, "warmup", limits::kWarmupBytes);
   return fields.outcome();
 }
 

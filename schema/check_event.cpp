@@ -43,14 +43,17 @@ Result<void> check(const Control& control, Origin) {
   Fields fields("control");
   const bool acts = control.kind == ControlKind::act;
   const bool declares = control.kind == ControlKind::declare;
+  const bool teaches = control.kind == ControlKind::warmup;
   fields.text(control.id, "id", limits::kIdBytes);
-  fields.service(control.service, "service", acts || declares ? Need::required : Need::optional);
+  fields.service(control.service, "service", acts || declares || teaches ? Need::required : Need::optional);
   fields.expect(control.policy_json.size() <= limits::kPolicyBytes, "policy",
                 "is longer than 60 KiB");
   fields.expect(control.kind != ControlKind::policy || !control.policy_json.empty(), "policy",
                 "is missing");
   fields.expect(is_plain_text(control.policy_json), "policy",
                 "is not UTF-8 without control characters");
+  fields.text(control.warmup_json, "warmup", limits::kWarmupBytes,
+              teaches ? Need::required : Need::optional);
   fields.text(control.deploy, "deploy", limits::kIdBytes);
   fields.expect(!acts || !control.deploy.empty() || !control.version.empty(), "deploy",
                 "is missing");

@@ -140,7 +140,13 @@ struct Event {
   friend bool operator==(const Event&, const Event&) = default;
 };
 
-enum class ControlKind : uint8_t { clock, policy, act, declare };
+enum class ControlKind : uint8_t {
+  clock,
+  policy,
+  act,
+  declare,
+  warmup,  ///< what the service's restarts have taught so far, for whoever reads the stream later
+};
 enum class Act : uint8_t { rollback, pass, hold, release, absolve };
 
 /// What enters the fold from the aggregator itself.
@@ -156,6 +162,7 @@ struct Control {
   std::string reason;
   std::string version;      ///< declare
   bool irreversible = false;
+  std::string warmup_json;  ///< warmup: the whole profile (aggregator/core/warmup_json.h)
   friend bool operator==(const Control&, const Control&) = default;
 };
 
@@ -200,6 +207,7 @@ enum class DecisionKind : uint8_t {
   absolved,
   incident,      ///< fleet-wide trouble, not blamed on the deploy
   returned,      ///< a condemned version came back
+  warmup,        ///< a restart of a settled version was learnt from
 };
 
 enum class ReasonKind : uint8_t { none, evidence, guardrail, act };
@@ -229,6 +237,7 @@ struct Decision {
   std::string actor;           ///< empty: Serin itself
   bool incomplete = false;     ///< rests on less than the whole watch
   uint32_t stage = 0;          ///< index into the policy's stages that the watch was for
+  std::string warmup_json;     ///< warmup: the whole profile, this restart included
   friend bool operator==(const Decision&, const Decision&) = default;
 };
 

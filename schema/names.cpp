@@ -16,14 +16,16 @@ constexpr std::array<std::string_view, 9> kEvents = {
     "version_started", "process_started", "process_died", "unit_failed", "rollback_step",
     "drill_step",      "facts",           "final",        "silent"};
 constexpr std::array<std::string_view, 4> kCauses = {"external", "rollback", "drill", "dead_man"};
-constexpr std::array<std::string_view, 4> kControls = {"clock", "policy", "act", "declare"};
+constexpr std::array<std::string_view, 5> kControls = {"clock", "policy", "act", "declare",
+                                                       "warmup"};
 constexpr std::array<std::string_view, 5> kActs = {"rollback", "pass", "hold", "release",
                                                    "absolve"};
 constexpr std::array<std::string_view, 4> kCommands = {"rollback", "drill", "cancel", "confirm"};
-constexpr std::array<std::string_view, 17> kDecisions = {
+constexpr std::array<std::string_view, 18> kDecisions = {
     "opened",        "rollback",        "pass",     "inconclusive", "rolled_back", "recovered",
     "not_the_cause", "rollback_failed", "frozen",   "withdrawn",    "superseded",  "held",
-    "released",      "settled",         "absolved", "incident",     "returned"};
+    "released",      "settled",         "absolved", "incident",     "returned",
+    "warmup"};
 constexpr std::array<std::string_view, 4> kReasons = {"none", "evidence", "guardrail", "act"};
 constexpr std::array<std::string_view, 4> kVerbs = {"status", "inspect", "execute", "dead_man"};
 constexpr std::array<std::string_view, 6> kAnswers = {"ok",          "accepted", "done",

@@ -17,7 +17,8 @@ Control read(const fbs::Control& from, Fields& faults) {
                   .actor = text(from.actor(), "actor", faults),
                   .reason = text(from.reason(), "reason", faults),
                   .version = text(from.version(), "version", faults),
-                  .irreversible = from.irreversible()};
+                  .irreversible = from.irreversible(),
+                  .warmup_json = text(from.warmup_json(), "warmup", faults, limits::kWarmupBytes)};
   if (const auto outcome = check(control, Origin::wire); !outcome) faults.fault(outcome.error());
   return control;
 }
@@ -34,10 +35,11 @@ Bytes encode(const Control& control) {
   const auto actor = put(builder, control.actor);
   const auto reason = put_sentence(builder, control.reason);
   const auto version = put(builder, control.version);
+  const auto warmup = put(builder, control.warmup_json);
   fbs::FinishControlBuffer(
       builder, fbs::CreateControl(builder, static_cast<fbs::ControlKind>(control.kind), id, service,
                                   policy, static_cast<fbs::Act>(control.act), deploy, host, actor,
-                                  reason, version, control.irreversible));
+                                  reason, version, control.irreversible, warmup));
   return finished(builder);
 }
 

@@ -54,7 +54,8 @@ Decision read(const fbs::Decision& from, Fields& faults) {
       .reason = read_reason(from.reason(), faults),
       .actor = text(from.actor(), "actor", faults),
       .incomplete = from.incomplete(),
-      .stage = from.stage()};
+      .stage = from.stage(),
+      .warmup_json = text(from.warmup_json(), "warmup", faults, limits::kWarmupBytes)};
   if (const auto outcome = check(decision); !outcome) faults.fault(outcome.error());
   return decision;
 }
@@ -72,12 +73,13 @@ Bytes encode(const Decision& decision) {
                                             : builder.CreateVectorOfStrings(decision.hosts);
   const auto reason = put_reason(builder, decision.reason);
   const auto actor = put(builder, decision.actor);
+  const auto warmup = put(builder, decision.warmup_json);
   fbs::FinishDecisionBuffer(
       builder,
       fbs::CreateDecision(builder, effect, static_cast<fbs::DecisionKind>(decision.kind), deploy,
                           service, version, previous, decision.attempt, decision.at_us,
                           decision.input_sequence, hosts, reason, actor, decision.incomplete,
-                          decision.stage));
+                          decision.stage, warmup));
   return finished(builder);
 }
 

@@ -37,6 +37,7 @@ Result<Body> read_input_body(std::string_view subject, std::span<const uint8_t> 
 std::string subject_of(const Control& control) {
   if (control.kind == ControlKind::clock) return bus::kClockSubject;
   if (control.kind == ControlKind::policy) return bus::kPolicySubject;
+  if (control.kind == ControlKind::warmup) return bus::warmup_subject(control.service);
   return bus::control_subject(control.service);
 }
 

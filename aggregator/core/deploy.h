@@ -74,6 +74,7 @@ struct Deploy {
   int step_seconds = 1;
   bool cadence_settled = false;  ///< 1 s or 10 s steps: decided 15 s into the watch
   double alpha_share = 1;       ///< of the deploy's budget; halved when the battery is made anew
+  uint32_t warmup_restarts = 0;  ///< that its margins rest on
   std::optional<judge::Battery> battery;
   std::vector<Cell> canary_step, baseline_step;  ///< what the step being gathered holds
   uint64_t canary_requests = 0, canary_errors = 0, requests_harmed = 0;

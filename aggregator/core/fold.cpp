@@ -96,6 +96,7 @@ void Fold::State::remember(const Decision& fact) {
       service.remembered = true;
       break;
     case DecisionKind::absolved: version.condemned_us = 0; break;
+    case DecisionKind::warmup: take_warmup(service, fact.warmup_json); break;
     default: break;
   }
 }

@@ -38,6 +38,10 @@ class Fold {
   /// Services that are being watched now (for renewing attention).
   [[nodiscard]] std::vector<AttentionOrder> attention() const;
 
+  /// What restarts have taught, to be put into the stream from time to time: who reads only a part of
+  /// it judges by the same margins then.
+  [[nodiscard]] std::vector<Control> warmups() const;
+
   [[nodiscard]] int64_t now_us() const;
   [[nodiscard]] uint64_t last_sequence() const;
   [[nodiscard]] const PolicySet& policies() const;

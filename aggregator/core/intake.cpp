@@ -173,6 +173,10 @@ void Fold::State::use(Service& service, Track& track, const Sample& sample, int6
     track.history.add(end_us - static_cast<int64_t>(sample.interval_us) / 2, sample,
                       service.counters);
   }
+  if (service.learner.following()) {
+    if (judged) service.learner.see(track.index, sample, end_us, age_seconds);
+    learn_warmups(service);
+  }
   track.last_step = std::max(track.last_step, step_of(end_us, sample.interval_us));
   if (!service.steps.add(sample, track.index, end_us, age_seconds, judged)) {
     ++track.late;
@@ -232,12 +236,14 @@ void Fold::State::started(Service& service, Track& track, const Event& event, in
   const std::string from = !event.previous.empty() ? event.previous : track.version;
   if (!same_version && !track.version.empty()) track.previous = track.version;
   if (!same_version) track.version_since_us = at_us;
+  const int64_t same_since_us = same_version ? track.generation_since_us : 0;
   track.version = event.version;
   track.generation = event.generation;
   track.generation_since_us = track.samples == 0 && event.previous.empty() ? 0 : at_us;
   track.ambiguous = event.ambiguous;
   track.phase = Phase::serving;
   track.phase_since_us = at_us;
+  if (!from.empty() && !event.same_name) follow_restart(service, track, same_since_us);
   release_waiting(service, track);
 
   for (auto& deploy : deploys) {
@@ -277,6 +283,7 @@ void Fold::State::died(Service& service, Track& track, const Event& event, int64
   track.phase = Phase::down;
   track.phase_since_us = at_us;
   track.fell = !event.expected;
+  service.learner.forget(track.index);
   if (event.expected) return;
   track.deaths.push_back({at_us, event.version.empty() ? track.version : event.version});
   if (track.deaths.size() > Track::kMaxDeaths) track.deaths.pop_front();
@@ -300,6 +307,12 @@ void Fold::State::take(const Control& control) {
       break;
     }
     case ControlKind::act: take_act(control); break;
+    case ControlKind::warmup: {
+      Service& service = services[control.service];
+      service.name = control.service;
+      take_warmup(service, control.warmup_json);
+      break;
+    }
   }
 }
 

@@ -104,6 +104,8 @@ void Fold::State::make_battery(Service& service, Deploy& deploy) {
   const Policy& policy = policies.of(service.name);
   judge::Options options = options_of(policy, deploy, service.counters);
   options.inflation = inflation;
+  options.warmup = service.warmup;
+  deploy.warmup_restarts = service.warmup ? service.warmup->restarts : 0;
   deploy.battery.emplace(options, std::move(past));
   for (const auto& canary : deploy.canaries) {
     if (canary.left) continue;

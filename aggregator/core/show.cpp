@@ -56,6 +56,7 @@ DeployView view_of(const Deploy& deploy, const Service& service, const Policy& p
   view.irreversible = deploy.irreversible;
   view.held = deploy.held;
   view.incomplete = deploy.incomplete;
+  view.warmup_restarts = deploy.warmup_restarts;
   view.reason = deploy.reason;
   for (const Canary& canary : deploy.canaries) {
     view.hosts.push_back({canary.name, canary.from, canary.joined_us, canary.target, canary.step,
@@ -139,6 +140,7 @@ std::vector<ServiceView> Fold::services() const {
     if (name == "_host" || name.empty()) continue;
     ServiceView view;
     view.name = name;
+    view.warmup_restarts = service.warmup ? service.warmup->restarts : 0;
     for (const auto& [version, record] : service.versions) {
       if (record.settled) view.settled.push_back(version);
       if (service.condemned(version, state_->now_us)) view.condemned.push_back(version);

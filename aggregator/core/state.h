@@ -11,6 +11,7 @@
 #include "aggregator/core/fold.h"
 #include "aggregator/core/host_book.h"
 #include "aggregator/core/track.h"
+#include "aggregator/core/warmup_learner.h"
 
 // The inside of the fold. Its functions lie in files by what they are about: fold.cpp (the door), intake.cpp
 // (samples, events, acts), watch.cpp (a deploy opens, hosts join and leave, it ends), past.cpp (the judge is told what
@@ -37,6 +38,8 @@ struct Service {
   std::map<std::string, VersionRecord, std::less<>> versions;
   CounterBook counters;     ///< of the business
   StepTable steps;
+  WarmupLearner learner;
+  std::shared_ptr<const judge::WarmupProfile> warmup;  ///< null: nothing learnt yet
   bool watching = false;    ///< seconds are being closed
   bool slow_steps = false;  ///< a deploy is judged in steps of 10 s: hosts at that cadence are waited for
   int64_t next_second = 0;  ///< the next one to close
@@ -101,6 +104,11 @@ struct Fold::State {
 
   /// Some deploy of this service has not ended.
   [[nodiscard]] bool any_open(std::string_view service) const;
+
+  // ---- warmup.cpp
+  void follow_restart(Service& service, const Track& track, int64_t same_since_us);
+  void learn_warmups(Service& service);
+  void take_warmup(Service& service, const std::string& json);
 
   // ---- watch.cpp
   Deploy* open_deploy(std::string_view service, std::string_view version);

@@ -40,6 +40,7 @@ struct ServiceView {
   size_t hosts = 0;
   std::vector<std::pair<std::string, size_t>> versions;  ///< version -> hosts running it
   std::vector<std::string> open_deploys;
+  uint32_t warmup_restarts = 0;  ///< that were learnt from
 };
 
 struct EvidencePoint {
@@ -98,6 +99,7 @@ struct DeployView {
   int64_t opened_us = 0, window_ends_us = 0, decided_us = 0, ended_us = 0;
   int64_t first_bad_us = 0;          ///< end of the first interval with an error on a canary host; 0 = none
   bool same_name = false, irreversible = false, held = false, incomplete = false;
+  uint32_t warmup_restarts = 0;      ///< that the margin of the warm-up rests on; 0: the default
   Reason reason;
   std::vector<CanaryHostView> hosts;
   std::vector<std::string> baseline_hosts;

@@ -35,6 +35,10 @@ std::string control_subject(std::string_view service) {
   return fmt::format("serin.control.{}", service);
 }
 
+std::string warmup_subject(std::string_view service) {
+  return fmt::format("serin.control._warmup.{}", service);
+}
+
 std::string command_subject(std::string_view host, std::string_view service) {
   return fmt::format("serin.command.{}.{}", host_token(host), service);
 }
@@ -69,6 +73,10 @@ Result<InputSubject> parse_input_subject(std::string_view subject) {
     if (!is_service_name(tokens[2]) && tokens[2] != "_clock" && tokens[2] != "_policy")
       return refused();
     return InputSubject{InputKind::control, std::string(tokens[2]), {}};
+  }
+  if (tokens[1] == "control" && tokens.size() == 4 && tokens[2] == "_warmup" &&
+      is_service_name(tokens[3])) {
+    return InputSubject{InputKind::control, std::string(tokens[3]), {}};
   }
   const bool sample = tokens[1] == "sample";
   if ((!sample && tokens[1] != "event") || tokens.size() != 4 || !is_subject_service(tokens[2]))

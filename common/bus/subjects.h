@@ -28,10 +28,13 @@ inline constexpr const char* kAudit = "serin.audit.>";
 
 inline constexpr const char* kClockSubject = "serin.control._clock";
 inline constexpr const char* kPolicySubject = "serin.control._policy";
+inline constexpr const char* kWarmups = "serin.control._warmup.*";
 
 std::string sample_subject(std::string_view service, std::string_view host);
 std::string event_subject(std::string_view service, std::string_view host);
 std::string control_subject(std::string_view service);
+/// What a service's restarts have taught: apart from acts, so that its last message can be asked for.
+std::string warmup_subject(std::string_view service);
 std::string command_subject(std::string_view host, std::string_view service);
 std::string commands_of_host(std::string_view host);  ///< serin.command.<host>.*
 std::string attention_subject(std::string_view service);

@@ -191,7 +191,7 @@ Event Generator::event() {
 }
 
 Control Generator::control() {
-  Control made{.kind = any_of<ControlKind>(4), .id = text()};
+  Control made{.kind = any_of<ControlKind>(5), .id = text()};
   if (made.kind == ControlKind::clock) return made;
   if (made.kind == ControlKind::policy) {
     made.policy_json = to_json(policy_set());
@@ -205,7 +205,12 @@ Control Generator::control() {
   made.reason = text(100);
   made.version = version();
   made.irreversible = coin();
+  if (made.kind == ControlKind::warmup || coin()) made.warmup_json = warmup();
   return made;
+}
+
+std::string Generator::warmup() {
+  return fmt::format(R"({{"restarts":{},"errors":[{},0.5]}})", below(50), below(1000));
 }
 
 Command Generator::command() {
@@ -241,7 +246,7 @@ Reason Generator::reason() {
 
 Decision Generator::decision() {
   Decision made{.effect_id = "e" + text(),
-                .kind = any_of<DecisionKind>(17),
+                .kind = any_of<DecisionKind>(18),
                 .deploy = text(),
                 .service = service(),
                 .version = version(),
@@ -252,7 +257,8 @@ Decision Generator::decision() {
                 .hosts = {},
                 .reason = coin() ? reason() : Reason{},
                 .actor = text(),
-                .incomplete = coin()};
+                .incomplete = coin(),
+                .warmup_json = coin() ? warmup() : ""};
   for (uint64_t i = below(below(10) == 0 ? 1000 : 5); i > 0; --i) made.hosts.push_back(host());
   return made;
 }

@@ -43,6 +43,7 @@ class Generator {
   std::string host();
   std::string service();
   std::string hex(size_t digits);
+  std::string warmup();
   Bytes bytes(size_t least, size_t most);
   int64_t time();
   int64_t age();

@@ -73,6 +73,7 @@ class Fleet {
   void fleet_errors(double factor, double seconds);          ///< every host's error rate, for a while
   void fleet_slower(double factor, double seconds);          ///< every host's latency, for a while
   void duplicate_everything() { duplicate_ = true; }
+  void publish(const Control& control) { store(control, now_); }  ///< of the aggregator itself
   void stranger(int host);                                   ///< a second agent with this host's id
   /// The aggregator is killed and started again: a new fold, the audit, the whole stream.
   void restart_aggregator();

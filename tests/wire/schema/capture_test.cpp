@@ -137,6 +137,16 @@ TEST(Capture, ReadsControls) {
             policy);
 }
 
+TEST(Capture, AWarmUpStandsInItsLineAsItIs) {
+  const std::string line =
+      R"({"t":5,"control":"warmup","service":"api","warmup":{"restarts":3,"curves":[[1,2.5]]}})";
+  const auto read = parsed<Control>(line);
+  EXPECT_EQ(read.kind, ControlKind::warmup);
+  EXPECT_EQ(read.service, "api");
+  EXPECT_EQ(read.warmup_json, R"({"restarts":3,"curves":[[1,2.5]]})");
+  EXPECT_EQ(capture::format({.stored_us = 5'000'000, .body = read}), line);
+}
+
 TEST(Capture, APolicyThatIsNoJsonStillComesBackAsItWas) {
   for (const char* text : {"not json", "{\"a\":1} x", "[1]", "{\"a\":", " {}"}) {
     const capture::Line line{.body = Control{.kind = ControlKind::policy, .policy_json = text}};

@@ -217,6 +217,12 @@ TEST(Control, NamesTheFieldAtFault) {
                         }));
   expect_fault<Control>("version",
                         [](Control& c) { c = {.kind = ControlKind::declare, .service = "api"}; });
+  expect_fault<Control>("warmup",
+                        [](Control& c) { c = {.kind = ControlKind::warmup, .service = "api"}; });
+  expect_fault<Control>(
+      "service", [](Control& c) { c = {.kind = ControlKind::warmup, .warmup_json = "{}"}; });
+  expect_fault<Control>(
+      "warmup", act([](Control& c) { c.warmup_json = std::string(limits::kWarmupBytes + 1, ' '); }));
 }
 
 TEST(Command, NamesTheFieldAtFault) {
@@ -331,12 +337,12 @@ TEST(Enums, ValuesOfANewerPeerAreAnErrorThatNamesThem) {
                     EventKind::silent);
   expect_enum_fault("cause", &Event::cause, Cause::drill, Cause::rollback, Cause::dead_man);
   expect_enum_fault("kind", &Control::kind, ControlKind::act, ControlKind::declare,
-                    ControlKind::declare);
+                    ControlKind::warmup);
   expect_enum_fault("act", &Control::act, Act::hold, Act::pass, Act::absolve);
   expect_enum_fault("kind", &Command::kind, CommandKind::drill, CommandKind::cancel,
                     CommandKind::confirm);
   expect_enum_fault("kind", &Decision::kind, DecisionKind::pass, DecisionKind::held,
-                    DecisionKind::returned);
+                    DecisionKind::warmup);
   expect_enum_fault("verb", &HelperRequest::verb, HelperVerb::inspect, HelperVerb::dead_man,
                     HelperVerb::dead_man);
   expect_enum_fault("answer", &HelperReply::answer, HelperAnswer::done, HelperAnswer::failed,
