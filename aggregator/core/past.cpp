@@ -45,6 +45,7 @@ judge::Options options_of(const Policy& policy, const Deploy& deploy, const Coun
   options.latency_p50 = policy.margins.latency_p50;
   options.latency_p90 = policy.margins.latency_p90;
   options.latency_p99 = policy.margins.latency_p99;
+  options.latency_slo_seconds = policy.slo_latency_seconds;
   options.cpu_per_request = policy.margins.cpu_per_request;
   options.restarts = true;
   options.business = business_of(counters, policy);

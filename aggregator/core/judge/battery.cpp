@@ -178,7 +178,9 @@ PassAnswer Battery::State::pass(const Against& against) const {
 Battery::Battery(const Options& options, std::vector<HostHistory> history)
     : state_(std::make_unique<State>()) {
   state_->options = options;
-  state_->families = make_families(options, history);
+  const bool past = std::ranges::any_of(history, [](const auto& host) { return !host.blocks.empty(); });
+  // Without a past the first step tells whether there are latencies, before any test is opened.
+  if (past) state_->families = make_families(options, history);
   for (const Trust& trust : options.trust) {
     if (trust.advisory) demote(trust.metric);
   }
@@ -237,6 +239,11 @@ void Battery::step(double at_seconds, std::span<const HostStep> canary,
                       .canary = s.canary_steps,
                       .baseline = baseline,
                       .comparable = baseline.size() >= kLeastBaselineHosts};
+  if (s.families.empty() && view.comparable) {
+    const bool latencies = std::ranges::any_of(
+        baseline, [](const HostStep& host) { return host.latency && !host.latency->empty(); });
+    s.families = make_families(s.options, {}, latencies);
+  }
   for (const auto& family : s.families) family->observe(view);
   if (s.pool) s.step(*s.pool, view, at_seconds);
   for (Gathering& g : s.hosts) s.step(g, view, at_seconds);
@@ -259,7 +266,9 @@ const Finding* Battery::fired() const {
 std::vector<Finding> Battery::findings() const {
   std::vector<Finding> out;
   state_->each_active([&](const Gathering& g) {
-    for (const auto& metric : g.metrics) out.push_back(state_->finding_of(g, *metric));
+    for (const auto& metric : g.metrics) {
+      if (metric->shown()) out.push_back(state_->finding_of(g, *metric));
+    }
   });
   return out;
 }

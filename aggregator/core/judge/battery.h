@@ -80,6 +80,10 @@ struct Options {
   double warmup_tau_errors_seconds = 15;
   /// Practical margins: slower by this share is not worth a rollback. p99.9 takes p99's.
   double latency_p50 = 0.05, latency_p90 = 0.05, latency_p99 = 0.05;
+  double latency_slo_seconds = 0;     ///< an edge of its own; 0 = none
+  /// Above 0: only slopes of gauges are judged, from this process age on; the window ends at an age
+  /// too, and steps count from when the hosts joined.
+  double slopes_from_seconds = 0;
   double must_see_latency_ratio = 2;  ///< of p90
   double cpu_per_request = 0.05;
   std::vector<BusinessCounter> business{};

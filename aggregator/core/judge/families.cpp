@@ -7,6 +7,7 @@
 #include "aggregator/core/judge/business_family.h"
 #include "aggregator/core/judge/count_family.h"
 #include "aggregator/core/judge/gauge_family.h"
+#include "aggregator/core/judge/late_family.h"
 #include "aggregator/core/judge/latency_family.h"
 #include "aggregator/core/judge/restart_family.h"
 #include "aggregator/core/judge/shape_family.h"
@@ -64,6 +65,27 @@ std::vector<GaugeKind> gauges(const Options& o) {
           {Share::threads, threads}};
 }
 
+/// What takes longer than a watch: leaks, by slopes that begin where the watch's looks end.
+std::vector<std::unique_ptr<Family>> make_slopes(const Options& options) {
+  Present present{};
+  auto kinds = gauges(options);
+  std::erase_if(kinds, [](const auto& kind) { return kind.share == Share::cpu_per_request; });
+  for (const GaugeKind& kind : kinds) present[static_cast<size_t>(kind.share)] = true;
+  const auto alpha = alpha_budget(options, present);
+  std::vector<std::unique_ptr<Family>> out;
+  for (GaugeKind& kind : kinds) {
+    kind.settings.alpha = alpha[static_cast<size_t>(kind.share)];
+    kind.settings.level_margin.reset();
+    // Threads are as scarce as descriptors; in a watch their level says it sooner.
+    if (!kind.settings.leak) kind.settings.leak = descriptor_leak(options);
+    kind.settings.leak->first_look_seconds = options.slopes_from_seconds;
+    kind.settings.kept_windows = 1;
+    out.push_back(
+        std::make_unique<GaugeFamily>(std::move(kind.settings), std::span<const HostHistory>{}));
+  }
+  return out;
+}
+
 }  // namespace
 
 Trust trust_of(const Options& options, std::string_view metric) {
@@ -78,14 +100,17 @@ Trust trust_of(const Options& options, std::string_view metric) {
 }
 
 std::vector<std::unique_ptr<Family>> make_families(const Options& options,
-                                                   std::span<const HostHistory> history) {
+                                                   std::span<const HostHistory> history,
+                                                   bool latency_comes) {
+  if (options.slopes_from_seconds > 0) return make_slopes(options);
   Present present{};
   const auto shows = [&](Share share) -> bool& { return present[static_cast<size_t>(share)]; };
   shows(Share::errors) = true;
   const bool latency = LatencyFamily::present(history);
+  const bool late = !latency && !options.placebo && (latency_comes || latency_only_hinted(history));
   for (const Share s : {Share::latency_p50, Share::latency_p90, Share::latency_p99,
                         Share::latency_p999, Share::latency_shape}) {
-    shows(s) = latency;
+    shows(s) = latency || late;
   }
   auto kinds = gauges(options);
   for (const auto& kind : kinds) {
@@ -105,6 +130,9 @@ std::vector<std::unique_ptr<Family>> make_families(const Options& options,
     if (!options.placebo) {
       out.push_back(std::make_unique<ShapeFamily>(options, part(Share::latency_shape), history));
     }
+  }
+  if (late) {
+    for (auto& family : late_latency(options, alpha)) out.push_back(std::move(family));
   }
   for (auto& family : make_business_families(options, part(Share::business), history)) {
     out.push_back(std::move(family));

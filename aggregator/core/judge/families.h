@@ -13,7 +13,10 @@ namespace serin::judge {
 Trust trust_of(const Options& options, std::string_view metric);
 
 /// The metrics that the history shows, each with its share of alpha; errors come first.
+/// Only slopes, where the options ask for those.
+/// `latency_comes`: there are latencies, although there is no history that shows any.
 std::vector<std::unique_ptr<Family>> make_families(const Options& options,
-                                                   std::span<const HostHistory> history);
+                                                   std::span<const HostHistory> history,
+                                                   bool latency_comes = false);
 
 }  // namespace serin::judge

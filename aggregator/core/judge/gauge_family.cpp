@@ -95,7 +95,7 @@ bool GaugeFamily::present(Gauge gauge, std::span<const HostHistory> history) {
 
 GaugeFamily::GaugeFamily(GaugeSettings settings, std::span<const HostHistory> history)
     : settings_(std::move(settings)),
-      longest_(static_cast<size_t>(3 * settings_.window_seconds / kBlockSeconds) + 2) {
+      longest_(static_cast<size_t>(settings_.kept_windows * settings_.window_seconds / kBlockSeconds) + 2) {
   learn(history);
 }
 

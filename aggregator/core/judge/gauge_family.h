@@ -32,6 +32,7 @@ struct GaugeSettings {
   std::optional<double> level_margin{};  ///< log scale; absent: the level says nothing (memory)
   std::optional<LeakSettings> leak{};
   double window_seconds = 600;
+  double kept_windows = 3;  ///< of series: hosts that join may prolong a watch so far
   double step_seconds = 1;
   /// What `alpha` was inflated by. Slopes give it back: theirs is a test with few looks and exact
   /// tails, which has no slack to calibrate away.

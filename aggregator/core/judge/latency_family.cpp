@@ -14,6 +14,7 @@ namespace {
 constexpr double kLeastAbove = 5;         // requests above an edge, or it is noise
 constexpr uint64_t kLeastRequests = 200;  // in the whole past, or there is no shape to speak of
 constexpr double kRestartShift = 0.02;    // restart-to-restart change of a host's latency
+constexpr double kRareFloor = 0.10;       // the same of its rare requests, log odds, as for errors
 constexpr double kLeastShare = 1e-9;
 constexpr double kMaxLogOdds = CountPlan::kTop;
 constexpr std::array<double, Foresight::kEffects> kRatios = {1.1, 1.25, 1.5, 2, 3, 5};
@@ -75,6 +76,10 @@ std::optional<int32_t> LatencyShape::edge(double share) const {
   return best;
 }
 
+bool LatencyShape::tells(int32_t bucket) const {
+  return slower(upper(bucket)) * total_ >= kLeastAbove;
+}
+
 double LatencyShape::log_odds_of_shift(int32_t bucket, double shift) const {
   const double gain = log_odds(slower(upper(bucket) - shift)) - log_odds(slower(upper(bucket)));
   return std::clamp(gain, -kMaxLogOdds, kMaxLogOdds);
@@ -92,15 +97,16 @@ std::optional<double> LatencyShape::shift_of_log_odds(int32_t bucket, double gai
   return 0.5 * (low + high);
 }
 
-/// What differs between the four streams.
-struct LatencyFamily::Quantile {
-  const char* metric;
-  Share share;
-  WarmupStream stream;
-  double above;
-  double margin;
-  double early_limit;  // as a share of latency; 0: an early pass does not ask
-};
+namespace {
+
+/// The bucket whose upper bound is nearest to the limit.
+int32_t edge_of_limit(double seconds) {
+  const int32_t bucket = ExpHistogram::index_of(seconds);
+  const double above = std::log(ExpHistogram::upper_bound(bucket) / seconds);
+  return above <= 0.5 * bucket_width() ? bucket : std::max(bucket - 1, ExpHistogram::kMinIndex);
+}
+
+}  // namespace
 
 bool LatencyFamily::present(std::span<const HostHistory> history) {
   return pooled(history).total() >= kLeastRequests;
@@ -114,12 +120,12 @@ double LatencyFamily::slower_than(const ExpHistogram& latency, int32_t edge) {
 }
 
 WarmupMargin LatencyFamily::margin_of(const Options& o, const LatencyShape& shape, int32_t edge,
-                                      WarmupStream stream) {
+                                      std::optional<WarmupStream> stream) {
   const double amplitude = std::log(std::max(o.warmup_factor_latency, 1.0));
   const double tau = std::max(o.warmup_tau_latency_seconds, 1e-3);
   return WarmupMargin(
       [&](double age) { return shape.log_odds_of_shift(edge, amplitude * std::exp(-age / tau)); },
-      o.warmup.get(), stream);
+      stream ? o.warmup.get() : nullptr, stream.value_or(WarmupStream::latency_p999));
 }
 
 std::vector<HostBlocks> LatencyFamily::blocks_above(std::span<const HostHistory> history,
@@ -139,51 +145,108 @@ std::vector<HostBlocks> LatencyFamily::blocks_above(std::span<const HostHistory>
   return out;
 }
 
+namespace {
+
+/// What differs between the streams.
+struct Stream {
+  const char* metric;
+  std::optional<WarmupStream> warmup{};  // absent: earlier restarts tell nothing of it
+  double margin;                         // as a share of latency
+  double early_limit = 0;                // likewise; 0: an early pass does not ask
+  bool must_see = false;
+  bool limit = false;  // the operator's own
+};
+
+using Edges = std::vector<std::pair<Stream, int32_t>>;
+
+/// Distinct edges, the operator's last.
+Edges edges_of(const Options& o, const LatencyShape& shape) {
+  const std::pair<Stream, double> quantiles[] = {
+      {{.metric = "latency_p50",
+        .warmup = WarmupStream::latency_p50,
+        .margin = o.latency_p50,
+        .early_limit = .20},
+       .5},
+      {{.metric = "latency_p90",
+        .warmup = WarmupStream::latency_p90,
+        .margin = o.latency_p90,
+        .early_limit = .20,
+        .must_see = true},
+       .1},
+      {{.metric = "latency_p99",
+        .warmup = WarmupStream::latency_p99,
+        .margin = o.latency_p99,
+        .early_limit = .25},
+       .01},
+      {{.metric = "latency_p999", .warmup = WarmupStream::latency_p999, .margin = o.latency_p99},
+       .001},
+  };
+  Edges edges;
+  for (const auto& [stream, above] : quantiles) {
+    const auto edge = shape.edge(above);
+    if (edge && (edges.empty() || edges.back().second != *edge)) edges.emplace_back(stream, *edge);
+  }
+  if (edges.empty() || o.latency_slo_seconds <= 0) return edges;
+  const int32_t limit = edge_of_limit(o.latency_slo_seconds);
+  if (std::ranges::find(edges, limit, &Edges::value_type::second) == edges.end()) {
+    edges.emplace_back(Stream{.metric = "latency_slo", .margin = o.latency_p99, .limit = true},
+                       limit);
+  }
+  return edges;
+}
+
+CountSettings settings_of(const Options& o, const Stream& stream, const LatencyShape& shape,
+                          int32_t edge) {
+  const auto gain = [&](double shift) { return shape.log_odds_of_shift(edge, shift); };
+  CountSettings s;
+  s.metric = stream.metric;
+  s.edge_seconds = ExpHistogram::upper_bound(edge);
+  s.margin = gain(std::log1p(stream.margin));
+  s.floor = o.placebo ? 0 : gain(kRestartShift);
+  s.prior = kLatencyPrior;
+  if (!shape.tells(edge)) {
+    // What hardly ever happens is like an error, and has no shape to read margins off.
+    s.margin = std::max(s.margin, std::log1p(o.errors_relative));
+    s.floor = o.placebo ? 0 : std::max(s.floor, kRareFloor);
+    s.prior = kErrorPrior;
+  }
+  if (stream.limit) s.least_share = o.errors_absolute;
+  s.widening = trust_of(o, s.metric).widening;
+  s.placebo = o.placebo;
+  s.seconds_per_step = o.step_seconds;
+  if (stream.early_limit > 0) {
+    s.early_limit = gain(std::log1p(stream.early_limit));
+    s.early_limit_text = fmt::format("less than {:.0f} % slower", 100 * stream.early_limit);
+  }
+  if (stream.must_see && o.must_see_latency_ratio > 1) {
+    s.must_see = {.log_odds = gain(std::log(o.must_see_latency_ratio)), .added_share = 0};
+    s.must_see_text = fmt::format("{} times the latency", o.must_see_latency_ratio);
+  }
+  for (size_t i = 0; i < kRatios.size(); ++i) {
+    s.effects[i] = {.log_odds = gain(std::log(kRatios[i])), .shown = kRatios[i]};
+  }
+  return s;
+}
+
+}  // namespace
+
 std::vector<std::unique_ptr<Family>> LatencyFamily::make(const Options& o,
                                                          const std::array<double, kShares>& alpha,
                                                          std::span<const HostHistory> history) {
-  const Quantile quantiles[] = {
-      {"latency_p50", Share::latency_p50, WarmupStream::latency_p50, .5, o.latency_p50, .20},
-      {"latency_p90", Share::latency_p90, WarmupStream::latency_p90, .1, o.latency_p90, .20},
-      {"latency_p99", Share::latency_p99, WarmupStream::latency_p99, .01, o.latency_p99, .25},
-      {"latency_p999", Share::latency_p999, WarmupStream::latency_p999, .001, o.latency_p99, 0},
-  };
-  const auto shape = std::make_shared<const LatencyShape>(pooled(history));
-  std::vector<std::pair<const Quantile*, int32_t>> edges;
-  double whole = 0;
-  for (const Quantile& q : quantiles) {
-    whole += alpha[static_cast<size_t>(q.share)];
-    const auto edge = shape->edge(q.above);
-    if (edge && (edges.empty() || edges.back().second != *edge)) edges.emplace_back(&q, *edge);
+  double whole = 0;  // an edge that falls away leaves its share to the others
+  for (const Share share :
+       {Share::latency_p50, Share::latency_p90, Share::latency_p99, Share::latency_p999}) {
+    whole += alpha[static_cast<size_t>(share)];
   }
+  const auto shape = std::make_shared<const LatencyShape>(pooled(history));
+  const Edges edges = edges_of(o, *shape);
   std::vector<std::unique_ptr<Family>> out;
-  for (const auto& [q, edge] : edges) {
-    const auto gain = [&](double shift) { return shape->log_odds_of_shift(edge, shift); };
-    CountSettings s;
-    s.metric = q->metric;
-    s.edge_seconds = ExpHistogram::upper_bound(edge);
-    s.alpha = whole / static_cast<double>(
-                          edges.size());  // an edge that falls away leaves its share to the others
-    s.margin = gain(std::log1p(q->margin));
-    s.floor = o.placebo ? 0 : gain(kRestartShift);
-    s.widening = trust_of(o, s.metric).widening;
-    s.placebo = o.placebo;
-    s.prior = kLatencyPrior;
-    s.seconds_per_step = o.step_seconds;
-    if (q->early_limit > 0) {
-      s.early_limit = gain(std::log1p(q->early_limit));
-      s.early_limit_text = fmt::format("less than {:.0f} % slower", 100 * q->early_limit);
-    }
-    if (q->share == Share::latency_p90 && o.must_see_latency_ratio > 1) {
-      s.must_see = {.log_odds = gain(std::log(o.must_see_latency_ratio)), .added_share = 0};
-      s.must_see_text = fmt::format("{} times the latency", o.must_see_latency_ratio);
-    }
-    for (size_t i = 0; i < kRatios.size(); ++i) {
-      s.effects[i] = {.log_odds = gain(std::log(kRatios[i])), .shown = kRatios[i]};
-    }
-    out.push_back(
-        std::unique_ptr<Family>(new LatencyFamily(std::move(s), blocks_above(history, edge), shape,
-                                                  edge, margin_of(o, *shape, edge, q->stream))));
+  for (const auto& [stream, edge] : edges) {
+    CountSettings settings = settings_of(o, stream, *shape, edge);
+    settings.alpha = whole / static_cast<double>(edges.size());
+    out.push_back(std::unique_ptr<Family>(
+        new LatencyFamily(std::move(settings), blocks_above(history, edge), shape, edge,
+                          margin_of(o, *shape, edge, stream.warmup))));
   }
   return out;
 }

@@ -39,6 +39,8 @@ class Metric {
   virtual void step(const StepView& view, std::span<const size_t> rows) = 0;
 
   [[nodiscard]] virtual Finding finding() const = 0;
+  /// False: there is nothing to say about it (yet), and its finding is not shown.
+  [[nodiscard]] virtual bool shown() const { return true; }
   [[nodiscard]] virtual bool fired() const = 0;
 
   /// Said when some process is past half its threshold: nobody should call that a pass.

@@ -183,5 +183,118 @@ TEST(Latency, EqualEdgesAreOneStream) {
   EXPECT_NEAR(families[0]->alpha(), 4 * alpha[static_cast<size_t>(Share::latency_p50)], 1e-12);
 }
 
+const Finding* find(const std::vector<Finding>& findings, const std::string& metric) {
+  const auto at = std::ranges::find(findings, metric, &Finding::metric);
+  return at == findings.end() ? nullptr : &*at;
+}
+
+Battery watched(const Options& options, Fleet& fleet, double seconds) {
+  Battery battery(options, fleet.history());
+  battery.join(0, 0);
+  while (fleet.at() < seconds) {
+    fleet.next();
+    battery.step(fleet.at(), fleet.canary, fleet.baseline);
+  }
+  return battery;
+}
+
+TEST(Latency, TheOperatorsLimitIsAnEdgeOfItsOwn) {
+  Fleet fleet(uneven(8, 50), 5);
+  const Battery battery = watched({.latency_slo_seconds = .3}, fleet, 10);
+  const auto findings = battery.findings();
+  const Finding* limit = find(findings, "latency_slo");
+  ASSERT_TRUE(limit && limit->edge_seconds);
+  EXPECT_NEAR(std::log(*limit->edge_seconds / .3), 0, .05);
+  // Five share what four had.
+  const Battery four = watched({}, fleet, fleet.at() + 1);
+  EXPECT_EQ(find(four.findings(), "latency_slo"), nullptr);
+  const auto usual = four.findings();
+  EXPECT_GT(find(findings, "latency_p90")->threshold, find(usual, "latency_p90")->threshold);
+}
+
+TEST(Latency, ALimitAtAnEdgeThatIsThereAlreadyIsNotJudgedTwice) {
+  Fleet fleet(uneven(8, 50), 5);
+  const Battery four = watched({}, fleet, 5);
+  const double p90 = *find(four.findings(), "latency_p90")->edge_seconds;
+  Fleet same(uneven(8, 50), 5);
+  const Battery battery = watched({.latency_slo_seconds = 1.01 * p90}, same, 5);
+  EXPECT_EQ(find(battery.findings(), "latency_slo"), nullptr);
+}
+
+TEST(Latency, ALimitThatHardlyAnyRequestReachesIsFoundWhenTheyDo) {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    World world = uneven(10, 50);
+    world.slow_share = .05;
+    world.slow_seconds = 20;
+    Fleet fleet(world, seed);
+    const Battery battery = watched({.latency_slo_seconds = 15}, fleet, 60);
+    const auto findings = battery.findings();
+    const Finding* limit = find(findings, "latency_slo");
+    ASSERT_TRUE(limit);
+    EXPECT_TRUE(limit->fired) << seed;
+  }
+}
+
+TEST(Latency, ALimitThatHardlyAnyRequestReachesIsNoReasonToRollBackAHealthyHost) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    World world = uneven(seed % 2 ? 6 : 20, 40);
+    world.slower = warms_up;
+    Fleet fleet(world, seed);
+    const Battery battery = watched({.latency_slo_seconds = seed % 2 ? 1.0 : 5.0}, fleet, 150);
+    EXPECT_EQ(battery.fired(), nullptr) << seed;
+  }
+}
+
+World without_past(double factor) {
+  World world = uneven(12, 50);
+  world.history_blocks = 0;
+  world.slower = [factor](double) { return factor; };
+  return world;
+}
+
+TEST(LatencyWithoutAPast, StartsOnceTheOtherHostsHaveShownWhatIsUsual) {
+  Fleet fleet(without_past(1), 3);
+  Battery battery = watched({}, fleet, 29);
+  EXPECT_EQ(find(battery.findings(), "latency_p90"), nullptr);
+  const auto early = battery.pass_early();
+  EXPECT_FALSE(early.pass);
+  while (fleet.at() < 45) {
+    fleet.next();
+    battery.step(fleet.at(), fleet.canary, fleet.baseline);
+  }
+  const auto findings = battery.findings();
+  for (const char* metric : {"latency_p50", "latency_p90", "latency_p99"}) {
+    const Finding* finding = find(findings, metric);
+    ASSERT_TRUE(finding && finding->edge_seconds) << metric;
+    EXPECT_TRUE(finding->history_assumed);
+  }
+  EXPECT_NE(find(findings, "latency_shape"), nullptr);
+}
+
+TEST(LatencyWithoutAPast, TwiceAsSlowIsFoundAndAHealthyHostIsNot) {
+  int found = 0;
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    Fleet slow(without_past(2), seed), well(without_past(1), seed);
+    const Battery battery = watched({}, slow, 200);
+    found += battery.fired() && battery.fired()->metric.starts_with("latency_");
+    EXPECT_EQ(watched({}, well, 200).fired(), nullptr) << seed;
+  }
+  EXPECT_GE(found, 9);
+}
+
+TEST(LatencyWithoutAPast, AServiceThatNeverShowedLatenciesIsNotExpectedTo) {
+  for (const int blocks : {0, 30}) {
+    World world;
+    world.history_blocks = blocks;
+    Fleet fleet(world, 1);
+    const Battery battery = watched({}, fleet, 40);
+    const auto findings = battery.findings();
+    EXPECT_EQ(find(findings, "latency_p50"), nullptr);
+    // Nothing is set aside for them either.
+    EXPECT_NEAR(find(findings, "errors")->threshold, -std::log(.0095 * .35), 1e-9);
+    EXPECT_FALSE(battery.pass_early().why_not.starts_with("latency"));
+  }
+}
+
 }  // namespace
 }  // namespace serin::judge
