@@ -45,6 +45,7 @@ struct Policy {
   double must_see_latency = 2;  ///< and this ratio of p90
   int min_requests_to_pass = 500;
   double baseline_age_seconds = 120;  ///< younger processes are no baseline: their warm-up would hide a regression
+  double soak_seconds = 3600;  ///< after a pass, watched on for leaks; 0 = off
   double verify_seconds = 120;    ///< a rollback that has not recovered by then was not the cause
   friend bool operator==(const Policy&, const Policy&) = default;
 };

@@ -66,6 +66,7 @@ void walk_policy(PolicyType& policy, Walker&& at) {
   at.counters("business", policy.business);
   at.integer("min_requests_to_pass", policy.min_requests_to_pass, 0, 1'000'000'000);
   at.duration("baseline_age", policy.baseline_age_seconds, 0, 3'600);
+  at.duration("soak", policy.soak_seconds, 0, 86'400);
   at.duration("verify_within", policy.verify_seconds, 10, 3'600);
 }
 

@@ -108,6 +108,7 @@ bool Fold::State::any_open(std::string_view service) const {
 /// What time alone brings about, for the services that are being watched.
 void Fold::State::every_service() {
   for (auto& [name, service] : services) {
+    if (service.soak) soak(service);
     if (!service.watching) continue;
     close_seconds(service);
     if (now_us - service.last_time_check_us < kSecondUs / 4) continue;

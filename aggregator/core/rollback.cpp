@@ -49,7 +49,8 @@ bool may_pass(std::string_view reason) {
 
 void Fold::State::decide_rollback(Service& service, Deploy& deploy, Reason reason,
                                   const std::string& actor) {
-  if (!deploy.open() && actor.empty()) return;
+  const bool soaked = deploy.state == DeployState::passed;  // its audit holds the pass, and that stays true
+  if (!deploy.open() && actor.empty() && !soaked) return;
   if (deploy.verdict == "rollback") {
     // A person says yes to what was only recommended, or frees what was frozen.
     if (!actor.empty() && deploy.open() && !deploy.acting() && deploy.state != DeployState::rolled_back) {
@@ -58,7 +59,7 @@ void Fold::State::decide_rollback(Service& service, Deploy& deploy, Reason reaso
     }
     return;
   }
-  if (actor.empty() && contradicts_audit(deploy, DecisionKind::rollback)) return;
+  if (actor.empty() && !soaked && contradicts_audit(deploy, DecisionKind::rollback)) return;
   if (deploy.held && actor.empty()) {
     if (deploy.held_told) return;
     deploy.held_told = true;
@@ -72,7 +73,7 @@ void Fold::State::decide_rollback(Service& service, Deploy& deploy, Reason reaso
   deploy.actor = actor;
   deploy.verdict = "rollback";
   deploy.decided_us = now_us;
-  if (!deploy.open()) {  // a person puts back what had ended
+  if (!deploy.open()) {  // a person, or a leak found late, puts back what had ended
     deploy.ended_us = 0;
     for (Canary& canary : deploy.canaries) {
       canary.left = service.tracks[canary.host]->version != deploy.version;

@@ -10,12 +10,13 @@
 #include "aggregator/core/effects.h"
 #include "aggregator/core/fold.h"
 #include "aggregator/core/host_book.h"
+#include "aggregator/core/soak.h"
 #include "aggregator/core/track.h"
 #include "aggregator/core/warmup_learner.h"
 
 // The inside of the fold. Its functions lie in files by what they are about: fold.cpp (the door), intake.cpp
 // (samples, events, acts), watch.cpp (a deploy opens, hosts join and leave, it ends), past.cpp (the judge is told what
-// was before), evidence.cpp (seconds close and are judged), guard.cpp (guardrails), rollback.cpp (commands, steps,
+// was before), evidence.cpp (seconds close and are judged), soak.cpp (leaks after a pass), guard.cpp (guardrails), rollback.cpp (commands, steps,
 // recovery), show.cpp (views, gate).
 
 namespace serin::core {
@@ -40,6 +41,7 @@ struct Service {
   StepTable steps;
   WarmupLearner learner;
   std::shared_ptr<const judge::WarmupProfile> warmup;  ///< null: nothing learnt yet
+  std::unique_ptr<Soak> soak;  ///< of the version that passed last; null: none
   bool watching = false;    ///< seconds are being closed
   bool slow_steps = false;  ///< a deploy is judged in steps of 10 s: hosts at that cadence are waited for
   int64_t next_second = 0;  ///< the next one to close
@@ -127,6 +129,11 @@ struct Fold::State {
 
   // ---- past.cpp
   void make_battery(Service& service, Deploy& deploy);
+
+  // ---- soak.cpp
+  void begin_soak(Service& service, Deploy& deploy);
+  void soak(Service& service);
+  void soak_block(Service& service, Soak& soak, int64_t index);
 
   // ---- evidence.cpp
   void close_seconds(Service& service);

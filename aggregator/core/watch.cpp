@@ -248,6 +248,7 @@ void Fold::State::conclude(Service& service, Deploy& deploy, DecisionKind kind, 
     record.stage_passed = std::max(record.stage_passed, deploy.stage + 1);
   }
   end(deploy, state);
+  if (kind == DecisionKind::pass) begin_soak(service, deploy);
 }
 
 void Fold::State::end(Deploy& deploy, DeployState state) {

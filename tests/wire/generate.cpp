@@ -309,6 +309,7 @@ Policy Generator::policy() {
   made.slo_latency_seconds = share();
   made.must_see_errors = share();
   made.min_requests_to_pass = static_cast<int>(below(100'000));
+  made.soak_seconds = share() * 86'400;
   made.verify_seconds = 10 + share() * 3590;
   for (uint64_t i = below(4); i > 0; --i) made.business["of " + text()] = any_of<Policy::Hurts>(4);
   return made;

@@ -53,6 +53,7 @@ must_see = { errors = 0.02 }
 business = { orders = "lower", refunds = "higher", "items per cart" = "both" }
 min_requests_to_pass = 1000
 verify_within = "90s"
+soak = "2h"
 
 [policy.api]
 mode = "enforce"
@@ -86,6 +87,7 @@ TEST(PolicyConfig, ReadsEverySetting) {
                                    {"items per cart", Policy::Hurts::both}},
                       .must_see_errors = 0.02,
                       .min_requests_to_pass = 1000,
+                      .soak_seconds = 7200,
                       .verify_seconds = 90};
   EXPECT_EQ(policy, wanted);
 }
