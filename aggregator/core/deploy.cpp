@@ -22,6 +22,22 @@ void Deploy::note(int64_t at_us, std::string kind, std::string host, std::string
   timeline.push_back({at_us, std::move(kind), std::move(host), std::move(text)});
 }
 
+void Deploy::close_evidence() {
+  last_findings = findings();
+  battery.reset();
+  canary_step = {};
+  baseline_step = {};
+  for (auto& [key, points] : series) {
+    const size_t every = (points.size() + kEndedSeries - 1) / kEndedSeries;
+    std::deque<EvidencePoint> thinned;
+    for (size_t back = 0; back < points.size(); back += every) {
+      thinned.push_front(points[points.size() - 1 - back]);
+    }
+    points = std::move(thinned);
+    points.shrink_to_fit();
+  }
+}
+
 std::vector<std::string> Deploy::host_names(bool (*which)(const Canary&)) const {
   std::vector<std::string> names;
   for (const Canary& canary : canaries) {

@@ -50,6 +50,7 @@ struct Canary {
 struct Deploy {
   static constexpr size_t kMaxTimeline = 500;
   static constexpr size_t kMaxSeries = 600;  ///< ten minutes at one a second
+  static constexpr size_t kEndedSeries = 30;  ///< of one that has ended: enough to draw
 
   std::string id, service, version, previous;
   uint32_t attempt = 1;
@@ -75,7 +76,8 @@ struct Deploy {
   bool cadence_settled = false;  ///< 1 s or 10 s steps: decided 15 s into the watch
   double alpha_share = 1;       ///< of the deploy's budget; halved when the battery is made anew
   uint32_t warmup_restarts = 0;  ///< that its margins rest on
-  std::optional<judge::Battery> battery;
+  std::optional<judge::Battery> battery;  ///< while it is open
+  std::vector<judge::Finding> last_findings;  ///< of one that has ended
   std::vector<Cell> canary_step, baseline_step;  ///< what the step being gathered holds
   uint64_t canary_requests = 0, canary_errors = 0, requests_harmed = 0;
   uint64_t baseline_requests = 0, baseline_errors = 0;
@@ -87,6 +89,11 @@ struct Deploy {
   int recovery_quiet_seconds = 0;  ///< all restored hosts serve and nothing died
 
   [[nodiscard]] bool open() const { return ended_us == 0; }
+  [[nodiscard]] std::vector<judge::Finding> findings() const {
+    return battery ? battery->findings() : last_findings;
+  }
+  /// Nobody judges it any more: what is shown is kept, and the judge let go.
+  void close_evidence();
   [[nodiscard]] bool acting() const {
     return state == DeployState::rolling_back || state == DeployState::rollback_failed;
   }

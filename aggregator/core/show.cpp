@@ -70,8 +70,7 @@ DeployView view_of(const Deploy& deploy, const Service& service, const Policy& p
   if (!whole) return view;
   view.timeline = deploy.timeline;
   std::ranges::stable_sort(view.timeline, {}, &TimelineEntry::at_us);
-  if (!deploy.battery) return view;
-  for (const auto& finding : deploy.battery->findings()) {
+  for (const auto& finding : deploy.findings()) {
     MetricView metric = view_of(finding, deploy, service);
     if (auto series = deploy.series.find(series_key(metric)); series != deploy.series.end()) {
       metric.series.assign(series->second.begin(), series->second.end());

@@ -254,6 +254,7 @@ void Fold::State::conclude(Service& service, Deploy& deploy, DecisionKind kind, 
 void Fold::State::end(Deploy& deploy, DeployState state) {
   deploy.state = state;
   deploy.ended_us = now_us;
+  deploy.close_evidence();
 }
 
 /// The audit holds verdicts of this deploy, and none of this kind whose time has come.
@@ -285,7 +286,7 @@ void Fold::State::forget_old_deploys() {
   size_t ended_seen = 0;
   for (auto it = deploys.rbegin(); it != deploys.rend(); ++it) {
     if ((*it)->open() || ++ended_seen <= kWholeDeploys) continue;
-    (*it)->battery.reset();
+    (*it)->last_findings.clear();
     (*it)->series.clear();
   }
   while (deploys.size() > kMaxDeploys) {
