@@ -110,14 +110,10 @@ void Fold::State::soak_block(Service& service, Soak& soak, int64_t index) {
   soak.battery.step(static_cast<double>(end_us - first_us) / 1e6, canary, baseline);
   const judge::Finding* fired = soak.battery.fired();
   if (fired == nullptr) return;
-  Reason reason{.kind = ReasonKind::evidence, .metric = fired->metric};
-  reason.canary = fired->canary;
-  reason.baseline = fired->baseline;
-  reason.log_evidence = fired->log_evidence;
-  reason.threshold = fired->threshold;
-  if (fired->host) reason.host = service.tracks[*fired->host]->host;
-  reason.text = fmt::format("{}, rising since it passed",
-                            words_evidence(reason, fired->edge_seconds, baseline.size()));
+  deploy->fired_edge_seconds.reset();
+  const MetricView decisive = view_of(*fired, *deploy, service);
+  Reason reason = reason_of(decisive);
+  reason.text = fmt::format("{}; it rises since the version passed", decisive.text);
   // A later stage of the same version is put back with it.
   Deploy* const next = open_deploy(service.name, soak.version);
   service.soak.reset();

@@ -196,10 +196,11 @@ void GaugeFamily::close() {
 }
 
 void GaugeFamily::add(Sums& sums, const Record& r, double sign) const {
-  if (!r.reported || !r.baseline || !r.past) return;
+  // Levels are told from each host's own past; slopes need none.
+  if (!r.reported || !r.baseline || (settings_.level_margin && !r.past)) return;
   sums.hosts += sign;
   sums.mean += sign * r.closed_value;
-  sums.deviation += sign * (std::log(r.closed_value) - *r.past);
+  sums.deviation += (r.past ? sign * (std::log(r.closed_value) - *r.past) : 0);
 }
 
 void GaugeFamily::use(const Sums& sums) {

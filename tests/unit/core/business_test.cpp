@@ -114,7 +114,7 @@ TEST(Business, ACounterThatIsToBeIgnoredIsIgnored) {
 }
 
 TEST(Business, IsJudgedInStepsOfTenSecondsToo) {
-  const auto deploy = judged("{}", {.factor = 0.5, .interval_seconds = 10});
+  const auto deploy = judged("{}", {.factor = 0.2, .interval_seconds = 10});
   EXPECT_EQ(deploy.verdict, "rollback");
   EXPECT_EQ(deploy.reason.metric, "orders");
 }
