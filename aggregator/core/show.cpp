@@ -119,6 +119,7 @@ MetricView view_of(const judge::Finding& finding, const Deploy& deploy, const Se
   metric.seconds_to_next_effect = finding.seconds_to_next_effect;
   metric.must_see = finding.must_see;
   metric.warmup_margin = finding.warmup_margin;
+  metric.warmup_restarts = deploy.warmup_restarts;
   metric.judged_from_seconds = finding.judged_from_seconds;
   metric.slope = finding.slope;
   metric.baseline_slope = finding.baseline_slope;

@@ -68,6 +68,7 @@ struct MetricView {
   std::string must_see;                      ///< what seconds_to_must_see is about
   std::optional<double> seconds_to_rollback; ///< at the pace of the last minute; absent: it does not grow
   std::optional<double> warmup_margin;       ///< ratio that is forgiven at this age; 1 = none
+  uint32_t warmup_restarts = 0;  ///< that it rests on
   std::optional<double> judged_from_seconds; ///< age of the processes before which nothing is judged
   std::optional<double> slope, baseline_slope, slope_low, slope_high;  ///< of a leak, a second; interval of the difference
   std::optional<double> room;                ///< of a leak: what is assumed to be left

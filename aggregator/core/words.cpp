@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "aggregator/core/judge/warmup.h"
+
 namespace serin::core {
 namespace {
 
@@ -180,6 +182,12 @@ std::string words_compared(const MetricView& metric) {
                      *metric.edge_seconds * 1e3, theirs);
 }
 
+std::string words_warmup(uint32_t restarts) {
+  constexpr uint32_t kLeast = judge::WarmupProfile::kLeastRestarts;
+  if (restarts >= kLeast) return fmt::format("learnt from {} restarts", restarts);
+  return fmt::format("default (x4, fading in 20 s); {} of {} restarts seen", restarts, kLeast);
+}
+
 std::string words_metric(const MetricView& metric, Standing standing) {
   std::string first = what_was_seen(metric);
   if (!metric.host.empty() && metric.canary) first = metric.host + " alone: " + first;
@@ -189,7 +197,10 @@ std::string words_metric(const MetricView& metric, Standing standing) {
     sight(metric, standing, parts);
   }
   if (metric.warmup_margin && *metric.warmup_margin > kForgiven) {
-    parts.push_back(words_ratio(*metric.warmup_margin) + " is forgiven to a process of this age");
+    parts.push_back(words_ratio(*metric.warmup_margin) + " is forgiven to a process of this age" +
+                    (metric.warmup_restarts < judge::WarmupProfile::kLeastRestarts
+                         ? std::string(" by default")
+                         : fmt::format(", as {} earlier restarts needed", metric.warmup_restarts)));
   }
   if (metric.history_assumed) {
     parts.emplace_back("too little past to know how much hosts differ: a usual value is assumed");

@@ -24,6 +24,9 @@ std::string words_list(const std::vector<std::string>& names);  ///< "a, b"
 /// What was compared with what: "errors 4.1 % against 0.30 %".
 std::string words_compared(const MetricView& metric);
 
+/// What the margin of a service's warm-up rests on.
+std::string words_warmup(uint32_t restarts);
+
 /// While judged: what it would still take is said as well. Else the watch is over.
 enum class Standing { judged, over };
 /// Everything about one metric: canary, baseline, effect with its interval, evidence and what rolls

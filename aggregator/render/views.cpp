@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "aggregator/core/words.h"
 #include "aggregator/render/json.h"
 #include "aggregator/render/render.h"
 #include "aggregator/render/time.h"
@@ -58,6 +59,7 @@ Json json_of(const core::MetricView& view) {
               {"must_see", word(view.must_see)},
               {"seconds_to_rollback", number(view.seconds_to_rollback)},
               {"warmup_margin", number(view.warmup_margin)},
+              {"warmup_restarts", view.warmup_restarts},
               {"judged_from_seconds", number(view.judged_from_seconds)},
               {"slope", number(view.slope)},
               {"baseline_slope", number(view.baseline_slope)},
@@ -85,7 +87,10 @@ Json service(const core::ServiceView& view) {
   }
   return Json{{"name", view.name},           {"settled", view.settled},
               {"condemned", view.condemned}, {"hosts", view.hosts},
-              {"versions", versions},        {"open_deploys", view.open_deploys}};
+              {"versions", versions},        {"open_deploys", view.open_deploys},
+              {"warmup",
+               Json{{"restarts", view.warmup_restarts},
+                    {"text", core::words_warmup(view.warmup_restarts)}}}};
 }
 
 Json absent(const Absent& entry) {

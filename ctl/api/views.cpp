@@ -111,6 +111,7 @@ core::MetricView metric_of(const Json& json) {
           .must_see = text(json, "must_see"),
           .seconds_to_rollback = number(json, "seconds_to_rollback"),
           .warmup_margin = number(json, "warmup_margin"),
+          .warmup_restarts = static_cast<uint32_t>(count(json, "warmup_restarts")),
           .judged_from_seconds = number(json, "judged_from_seconds"),
           .slope = number(json, "slope"),
           .baseline_slope = number(json, "baseline_slope"),
@@ -182,7 +183,9 @@ core::ServiceView service_of(const Json& json) {
                                     [](const Json& entry) {
                                       return Running(text(entry, "version"), count(entry, "hosts"));
                                     }),
-          .open_deploys = texts(json, "open_deploys")};
+          .open_deploys = texts(json, "open_deploys"),
+          .warmup_restarts =
+              json.contains("warmup") ? static_cast<uint32_t>(count(json["warmup"], "restarts")) : 0};
 }
 
 core::HostView host_of(const Json& json) {

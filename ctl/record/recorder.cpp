@@ -78,6 +78,7 @@ bool Recorder::begin(const StreamAccess::Extent& extent) {
     if (!options_.from_start && !options_.until_idle) {
       position_ = extent.last;
       write_policy_in_force(extent.last);
+      write_warmups_known(extent.last);
     }
   } else if (extent.created != created_ || extent.last < position_) {
     complain(console_, fmt::format("the stream is another one than before (it ends at {}, {} was "
@@ -101,6 +102,18 @@ void Recorder::write_policy_in_force(uint64_t up_to) {
     return;
   }
   if (*policy && (*policy)->seq <= up_to) write(**policy);
+}
+
+/// Without them a replay would judge by the default margins.
+void Recorder::write_warmups_known(uint64_t up_to) {
+  const auto warmups = stream_.last_warmups(up_to);
+  if (!warmups) {
+    complain(console_, fmt::format("what is known of warm-ups could not be read ({}); a replay of "
+                                   "this capture may judge by other margins",
+                                   warmups.error().message));
+    return;
+  }
+  for (const auto& line : *warmups) write(line);
 }
 
 bool Recorder::reached_end(const StreamAccess::Extent& extent) {

@@ -49,6 +49,7 @@ class Recorder {
   bool told_to_end();
   bool begin(const StreamAccess::Extent& extent);
   void write_policy_in_force(uint64_t up_to);
+  void write_warmups_known(uint64_t up_to);
   Next follow(StreamAccess::Reader& reader);
   Next take(const StreamAccess::Reader::Message& message);
   void leave_out(const StreamAccess::Reader::Message& message, const std::string& why);

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <map>
 #include <utility>
 
 #include "aggregator/bus/input.h"
@@ -116,6 +118,29 @@ Result<std::optional<capture::Line>> StreamAccess::last_policy() {
   auto line = line_of(raw, natsMsg_GetSequence(raw), natsMsg_GetTime(raw) / 1000);
   if (!line) return std::unexpected(line.error());
   return std::move(*line);
+}
+
+// A handful for each service: they are kept two hours, and one is sent every ten minutes.
+Result<std::vector<capture::Line>> StreamAccess::last_warmups(uint64_t up_to) {
+  auto open = session();
+  if (!open) return std::unexpected(open.error());
+  auto reader = Reader::open(std::move(*open), bus::kInputStream, bus::kWarmups, 0);
+  if (!reader) return std::unexpected(reader.error());
+  std::map<std::string, capture::Line> newest;
+  for (uint64_t left = reader->pending_at_start(); left > 0; --left) {
+    Reader::Message message;
+    const auto got =
+        reader->next(static_cast<size_t>(std::min<uint64_t>(left, Reader::kMaxBatch)),
+                     std::chrono::milliseconds(kRequestWaitMs), message);
+    if (got != Reader::Got::message) return fail("the stream was cut off");
+    if (message.about.stream_sequence > up_to) break;
+    auto line = line_of(message.raw.get(), message.about.stream_sequence, message.about.stored_us);
+    if (line) newest.insert_or_assign(natsMsg_GetSubject(message.raw.get()), std::move(*line));
+  }
+  std::vector<capture::Line> lines;
+  for (auto& [subject, line] : newest) lines.push_back(std::move(line));
+  std::ranges::sort(lines, {}, &capture::Line::seq);
+  return lines;
 }
 
 Result<capture::Line> line_of(natsMsg* message, uint64_t sequence, int64_t stored_us) {

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "aggregator/bus/pull_reader.h"
 #include "common/bus/connection.h"
@@ -34,6 +35,8 @@ class StreamAccess {
 
   /// The newest policy message, and nothing where there is none.
   Result<std::optional<capture::Line>> last_policy();
+  /// The newest message of each service about its warm-up, as of stream sequence `up_to`.
+  Result<std::vector<capture::Line>> last_warmups(uint64_t up_to);
 
  private:
   class Listener;

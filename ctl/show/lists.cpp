@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "aggregator/core/words.h"
 #include "ctl/show/table.h"
 #include "ctl/show/words.h"
 
@@ -60,11 +61,13 @@ std::string show_status(const StatusAnswer& status, const std::vector<core::Serv
                   status.caught_up ? "up to date" : "still reading the stream", utc(status.now_us));
   for (const std::string& warning : status.warnings) out += "  ! " + warning + "\n";
 
-  Table table({"SERVICE", "HOSTS", "RUNNING", "KNOWN GOOD", "CONDEMNED", "WATCHED NOW"});
+  Table table({"SERVICE", "HOSTS", "RUNNING", "KNOWN GOOD", "CONDEMNED", "WATCHED NOW",
+               "WARM-UP"});
   for (const auto& service : services) {
     table.add({service.name, std::to_string(service.hosts), running(service),
                list_of(service.settled, kMostNames), list_of(service.condemned, kMostNames),
-               list_of(service.open_deploys, kMostNames)});
+               list_of(service.open_deploys, kMostNames),
+               core::words_warmup(service.warmup_restarts)});
   }
   out += table.rows() == 0 ? "\nNo service has been heard of yet.\n" : "\n" + table.text();
   if (!deploys.empty()) {

@@ -61,6 +61,12 @@ class Speaker {
     const Control control{.kind = ControlKind::policy, .policy_json = to_json(PolicySet{})};
     return client_.publish(bus::kPolicySubject, wire::encode(control));
   }
+  uint64_t warmup(const std::string& service, int restarts) {
+    const Control control{.kind = ControlKind::warmup,
+                          .service = service,
+                          .warmup_json = fmt::format(R"({{"restarts":{}}})", restarts)};
+    return client_.publish(bus::warmup_subject(service), wire::encode(control));
+  }
   uint64_t clock() {
     return client_.publish(bus::kClockSubject, wire::encode(Control{.kind = ControlKind::clock}));
   }
@@ -183,6 +189,22 @@ TEST(Record, FromNowOnItBeginsWithThePolicyInForce) {
   ASSERT_TRUE(recording.until_lines(2));
   EXPECT_TRUE(recording.end().complete);
   EXPECT_THAT(sequences(recording.lines()), testing::ElementsAre(policy, after));
+}
+
+TEST(Record, FromNowOnItBeginsWithWhatIsKnownOfWarmUps) {
+  const NatsServer server;
+  Speaker speaker(server);
+  speaker.make_stream();
+  speaker.warmup("api", 3);
+  const uint64_t other = speaker.warmup("web", 7);
+  const uint64_t newest = speaker.warmup("api", 4);
+  speaker.sample();
+  Recording recording(settings_of(server), {});
+  ASSERT_TRUE(recording.until_lines(2));
+  const uint64_t after = speaker.sample();
+  ASSERT_TRUE(recording.until_lines(3));
+  EXPECT_TRUE(recording.end().complete);
+  EXPECT_THAT(sequences(recording.lines()), testing::ElementsAre(other, newest, after));
 }
 
 TEST(Record, AfterAnEndWasAskedForEverythingStoredByThenIsWritten) {
