@@ -2,12 +2,15 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <map>
+#include <optional>
 
 #include "agent/program.h"
 #include "agent/rollback/client.h"
 #include "agent/sampler/helper_files.h"
 #include "agent/sampler/service_check.h"
+#include "agent/service/systemd_units.h"
 #include "agent/uplink/uplink.h"
 #include "common/loop.h"
 
@@ -40,6 +43,7 @@ class Inquiry {
     for (auto& check : checks_) {
       check.first(clock_.now());
       ask(check.name());
+      ask_units(check);
     }
     second_.start(kBetweenLooksMs, 50);
     limit_.start(kMostMs);
@@ -50,6 +54,7 @@ class Inquiry {
     bool good = say(host_lines());
     for (auto& check : checks_) {
       fmt::print("\nservice {}\n", check.name());
+      if (units_) check.no_units(units_->problem());
       good = say(check.second(clock_.now(), journal_, words_[check.name()])) && good;
     }
     return good;
@@ -88,6 +93,13 @@ class Inquiry {
     }
   }
 
+  void ask_units(ServiceCheck& check) {
+    for (const auto& unit : check.units()) {
+      if (!units_) units_.emplace(loop_.get());
+      units_->follow(unit, [&check](const UnitWord& word) { check.take(word); });
+    }
+  }
+
   void ask(const std::string& service) {
     ++open_;
     helper_.call({.verb = HelperVerb::inspect, .service = service, .command = {}},
@@ -101,7 +113,8 @@ class Inquiry {
 
   void stop_when_done() {
     bool nats = !uplink_ || uplink_->stats().connected;
-    if (open_ == 0 && nats) loop_.stop();
+    bool units = std::ranges::all_of(checks_, &ServiceCheck::has_heard_all);
+    if (open_ == 0 && nats && units) loop_.stop();
   }
 
   std::vector<Line> host_lines() {
@@ -133,6 +146,10 @@ class Inquiry {
     lines.push_back({writable ? Line::Mark::good : Line::Mark::bad, "state",
                      fmt::format("{} {}", config_.state_dir.string(),
                                  writable ? "is writable" : "is not a writable folder")});
+    if (::geteuid() == 0)
+      lines.push_back({Line::Mark::note, "user",
+                       "you are root and may read more than the agent: runuser -u serin -G adm -- "
+                       "serin-agent check shows what it sees"});
     return lines;
   }
 
@@ -144,6 +161,7 @@ class Inquiry {
   HelperClient helper_{loop_.get(), config_.helper_socket};
   std::unique_ptr<Uplink> uplink_;
   std::vector<ServiceCheck> checks_;
+  std::optional<SystemdUnits> units_;  // after the checks that it tells
   std::map<std::string, HelperWord> words_;
   std::string nats_problem_, helper_problem_;
   bool helper_answers_ = false;

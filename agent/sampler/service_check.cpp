@@ -7,6 +7,7 @@
 
 #include "agent/request/line_reader.h"
 #include "agent/request/log_format.h"
+#include "agent/sampler/unit_check.h"
 #include "agent/service/running_release.h"
 
 namespace serin::agent {
@@ -44,6 +45,7 @@ std::vector<std::string> other_releases(const fs::path& folder, const std::strin
 
 void ServiceCheck::first(const Moment& now) {
   first_ = now;
+  if (!units().empty()) return;  // they are told of by the manager
   auto finder = make_finder(service_);
   if (!finder) {
     find_problem_ = finder.error().message;
@@ -54,15 +56,50 @@ void ServiceCheck::first(const Moment& now) {
     find_problem_ = found.error().message;
   } else if (*found && !(*found)->already_ended) {
     process_ = **found;
-    auto probe = ProcessProbe::open(process_->pid, ProcessProbe::for_this_machine());
-    if (probe) probe_.emplace(std::move(*probe));
-    if (probe_) reading_ = probe_->read();
+    look_at(process_->pid, {});
+  }
+}
+
+void ServiceCheck::look_at(int32_t pid, const fs::path& cgroup) {
+  auto probe = ServiceProbe::open(pid, cgroup, ProcessProbe::for_this_machine());
+  if (!probe) return;
+  probe_.emplace(std::move(*probe));
+  reading_ = probe_->read();
+}
+
+std::vector<std::string> ServiceCheck::units() const {
+  const auto* by = std::get_if<ServiceFile::ByUnit>(&service_.process);
+  return by == nullptr ? std::vector<std::string>{} : by->units;
+}
+
+void ServiceCheck::take(const UnitWord& word) {
+  if (word.whence == UnitWord::Whence::signal) return;
+  words_[word.unit] = word;
+  auto folder = cgroup_folder(cgroups_, word.cgroup);
+  int32_t pid = word.main_pid;
+  if (pid == 0 && word.is_active())
+    for (int32_t oldest : cgroup_processes(folder, 1)) pid = oldest;
+  if (pid == 0 || process_) return;
+  look_at(pid, folder);
+  uint64_t ticks = probe_ ? probe_->start_ticks() : 0;
+  if (ticks == 0) ticks = ticks_of_wall(word.main_start_wall_us, first_);
+  process_ = FoundProcess{.pid = pid, .start_ticks = ticks};
+  unit_generation_ = fmt::format("{}:{}", word.unit, word.invocation);
+}
+
+void ServiceCheck::say_units() {
+  for (const auto& unit : units()) {
+    auto word = words_.find(unit);
+    auto known = word == words_.end() ? std::nullopt : std::optional(word->second);
+    for (auto& line : check_unit(unit, known, unit_problem_, cgroups_))
+      lines_.push_back(std::move(line));
   }
 }
 
 std::vector<ServiceCheck::Line> ServiceCheck::second(const Moment& now,
                                                      const VersionJournal& journal,
                                                      const HelperWord& helper) {
+  say_units();
   say_process(now);
   say_version(now, helper);
   say_metrics();
@@ -83,13 +120,18 @@ void ServiceCheck::say_process(const Moment& now) {
       where = fmt::format("nothing runs: {} names no living process", by->path.string());
     if (const auto* by = std::get_if<ServiceFile::ByExe>(&service_.process))
       where = fmt::format("nothing runs: no process has the executable {}", by->path.string());
+    if (!units().empty() && words_.size() < units().size())
+      where = "cannot be seen: without systemd's word nobody knows which one it is";
     return say(Mark::bad, "process", where);
   }
+  std::string generation =
+      !unit_generation_.empty()
+          ? unit_generation_
+          : fmt::format("{}:{}:{}", boot_id_, process_->pid, process_->start_ticks);
   Moment start = moment_of_ticks(process_->start_ticks, now);
   say(Mark::good, "process",
-      fmt::format("pid {}, started {} ago, generation {}:{}:{}", process_->pid,
-                  ago(now.boot_us - start.boot_us), boot_id_, process_->pid,
-                  process_->start_ticks));
+      fmt::format("pid {}, started {} ago, generation {}", process_->pid,
+                  ago(now.boot_us - start.boot_us), generation));
 }
 
 void ServiceCheck::say_version(const Moment& now, const HelperWord& helper) {

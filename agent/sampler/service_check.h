@@ -1,13 +1,15 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "agent/probe/process_probe.h"
+#include "agent/probe/service_probe.h"
 #include "agent/request/access_log.h"
 #include "agent/service/finder.h"
 #include "agent/service/moment.h"
+#include "agent/service/unit_manager.h"
 #include "agent/service/version_journal.h"
 #include "agent/service/version_source.h"
 #include "common/service_file.h"
@@ -34,6 +36,13 @@ class ServiceCheck {
       : service_(std::move(service)), boot_id_(std::move(boot_id)) {}
 
   void first(const Moment& now);
+  /// The units that are to be asked about; empty when the service is found otherwise.
+  [[nodiscard]] std::vector<std::string> units() const;
+  /// What the manager says of one of them; the first word that tells of a process is looked at.
+  void take(const UnitWord& word);
+  /// Why the manager says nothing.
+  void no_units(std::string problem) { unit_problem_ = std::move(problem); }
+  [[nodiscard]] bool has_heard_all() const { return words_.size() == units().size(); }
   std::vector<Line> second(const Moment& now, const VersionJournal& journal,
                            const HelperWord& helper);
   [[nodiscard]] const std::string& name() const { return service_.name; }
@@ -43,6 +52,8 @@ class ServiceCheck {
   void say(Mark mark, std::string topic, std::string text) {
     lines_.push_back({.mark = mark, .topic = std::move(topic), .text = std::move(text)});
   }
+  void look_at(int32_t pid, const std::filesystem::path& cgroup);
+  void say_units();
   void say_process(const Moment& now);
   void say_version(const Moment& now, const HelperWord& helper);
   void say_metrics();
@@ -55,7 +66,10 @@ class ServiceCheck {
   std::string boot_id_;
   std::string find_problem_;
   std::optional<FoundProcess> process_;
-  std::optional<ProcessProbe> probe_;
+  std::optional<ServiceProbe> probe_;
+  std::map<std::string, UnitWord> words_;  ///< by unit
+  std::string unit_problem_, unit_generation_;
+  CgroupRoots cgroups_ = CgroupRoots::of_this_machine();
   std::optional<ProcessReading> reading_;
   Moment first_;
   std::string running_version_;

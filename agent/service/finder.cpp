@@ -134,8 +134,7 @@ Result<std::unique_ptr<ServiceFinder>> make_finder(const ServiceFile& service) {
       link = symlink->link;
     return std::make_unique<ExeFinder>(by_exe->path, std::move(link));
   }
-  return fail(
-      fmt::format("{}: finding a service by its unit follows; use pid_file or exe", service.name));
+  return fail(fmt::format("{}: a unit is not looked for, its manager tells of it", service.name));
 }
 
 }  // namespace serin::agent

@@ -21,8 +21,7 @@ struct FoundProcess {
   bool already_ended = false;
 };
 
-/// How a service's process is found. The seam for other ways (units): what watches a service knows
-/// only this.
+/// How the process of a service without a unit is found. What watches it knows only this.
 class ServiceFinder {
  public:
   virtual ~ServiceFinder() = default;
@@ -86,7 +85,7 @@ class ExeFinder : public ServiceFinder {
   std::filesystem::path proc_;
 };
 
-/// The finder of a service file. Services by unit are an error here, at the configuration check.
+/// The finder of a service file. An error for a service by unit: see UnitService.
 Result<std::unique_ptr<ServiceFinder>> make_finder(const ServiceFile& service);
 
 }  // namespace serin::agent

@@ -322,6 +322,32 @@ TEST_F(UnitEventsTest, AUnitThatDoesNotExistYetIsSeenOnceItDoes) {
   EXPECT_EQ(event(0).kind, EventKind::version_started);
 }
 
+TEST_F(UnitEventsTest, CheckSaysOfEachUnitWhatItIsAndWhatToDo) {
+  unit("while :; do sleep 1; done");
+  root("systemctl start api.service");
+  write_text(folder_ / "agent.toml", fmt::format("[nats]\nurl = [\"nats://127.0.0.1:1\"]\n"
+                                                 "[agent]\nstate_dir = \"{}\"\n",
+                                                 (folder_ / "state").string()));
+  auto service = [&](const std::string& name, const std::string& unit_name) {
+    write_text(folder_ / ("services/" + name + ".toml"),
+               fmt::format("unit = \"{}\"\nversion = {{ symlink = \"{}\" }}\n", unit_name,
+                           (folder_ / "current").string()));
+  };
+  service("api", "api.service");
+  service("ghost", "ghost.service");
+  auto said = folder_ / "said";
+  std::string command = fmt::format("{}/serin-agent check --config {} --services {} > {} 2>&1",
+                                    ::getenv("SERIN_BIN"), (folder_ / "agent.toml").string(),
+                                    (folder_ / "services").string(), said.string());
+  EXPECT_NE(std::system(command.c_str()), 0);  // no NATS, no helper, no ghost
+  std::string text = read_file(said, 65536).value_or("");
+  EXPECT_THAT(text, testing::HasSubstr("api.service is active (running)"));
+  EXPECT_THAT(text, testing::HasSubstr("system.slice/api.service: "));
+  EXPECT_THAT(text, testing::HasSubstr("generation api.service:"));
+  EXPECT_THAT(text, testing::HasSubstr("systemd knows no ghost.service"));
+  fmt::print("{}", text);
+}
+
 }  // namespace
 }  // namespace serin::agent
 
