@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "agent/sampler/service_watch.h"
@@ -6,6 +8,19 @@
 // What ServiceWatch does with the word of a unit.
 
 namespace serin::agent {
+
+void ServiceWatch::follow_unit() {
+  auto watch = CgroupWatch::make(
+      env_.loop, {.emptied = [this] { unit_->ask(); },
+                  .killed_for_memory = [this](uint64_t kills) { killed_for_memory(kills); }});
+  if (watch) {
+    group_watch_ = std::move(*watch);
+  } else {
+    log::warning("{}: {}", service_.name, watch.error().message);
+  }
+  const auto& units = std::get<ServiceFile::ByUnit>(service_.process).units;
+  unit_ = std::make_unique<UnitService>(*env_.units, units, env_.cgroups, unit_handlers());
+}
 
 UnitFollower::Handlers ServiceWatch::unit_handlers() {
   return {.began = [this](const UnitProcess& process) { unit_began(process); },
@@ -26,6 +41,7 @@ void ServiceWatch::unit_began(const UnitProcess& process) {
   if (process.gone) return announce_ended(start);
   auto probe = ServiceProbe::open(process.pid, unit_->folder_of(process), env_.probe);
   if (!probe) return announce_ended(start);  // the word about its end is on its way
+  if (group_watch_) group_watch_->follow(unit_->folder_of(process));
   begin(std::move(start), std::move(*probe), now);
 }
 
@@ -69,6 +85,20 @@ void ServiceWatch::unit_rests(bool asked) {
   const GenerationRecord* last = env_.journal.last(service_.name);
   if (asked && last != nullptr) send_died(last->generation, {.asked = true}, now);
   open_empty_span(now);
+}
+
+/// The main process may live on: then nobody else tells of it.
+void ServiceWatch::killed_for_memory(uint64_t kills) {
+  Moment now = env_.clock.now();
+  Event killed = event(EventKind::facts, now);
+  if (running_) {
+    killed.generation = running_->start.generation;
+    killed.version = running_->version;
+  }
+  killed.reason = fmt::format("the kernel killed {} of its processes: out of memory", kills);
+  killed.facts = {{"oom_kills", std::to_string(kills)}};
+  log::warning("{}: {}", service_.name, killed.reason);
+  env_.uplink.send(std::move(killed), now.boot_us);
 }
 
 bool ServiceWatch::is_blind() const {

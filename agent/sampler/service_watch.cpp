@@ -73,9 +73,9 @@ void ServiceWatch::start() {
   // What ran when the agent before this one looked last owns the lines that it did not get to read.
   if (const GenerationRecord* last = env_.journal.last(service_.name))
     span_ = timeline_.begin(last->generation, last->version, last->start_us);
-  if (const auto* by = std::get_if<ServiceFile::ByUnit>(&service_.process)) {
+  if (std::holds_alternative<ServiceFile::ByUnit>(service_.process)) {
     // Its first word comes in a moment; what the logs hold from before belongs to what it tells.
-    unit_ = std::make_unique<UnitService>(*env_.units, by->units, env_.cgroups, unit_handlers());
+    follow_unit();
     if (cut_at_.boot_us != now.boot_us) return;
   } else {
     look();

@@ -13,6 +13,7 @@
 #include "agent/sampler/helper_port.h"
 #include "agent/sampler/phase.h"
 #include "agent/sampler/sample_flow.h"
+#include "agent/service/cgroup_watch.h"
 #include "agent/service/exit_watch.h"
 #include "agent/service/finder.h"
 #include "agent/service/name_watch.h"
@@ -105,6 +106,8 @@ class ServiceWatch {
   void unit_carried_on(const UnitProcess& process);
   void unit_failed(const std::string& reason);
   void unit_rests(bool asked);
+  void follow_unit();
+  void killed_for_memory(uint64_t kills);
   /// What is not known must not be taken for "nothing runs".
   [[nodiscard]] bool is_blind() const;
 
@@ -124,6 +127,7 @@ class ServiceWatch {
   Environment env_;
   std::unique_ptr<ServiceFinder> finder_;  ///< or:
   std::unique_ptr<UnitService> unit_;
+  std::unique_ptr<CgroupWatch> group_watch_;
   std::vector<AccessLog> logs_;
   VersionSource source_;
   Announcer announcer_;

@@ -84,7 +84,11 @@ void UnitService::rests(bool asked) {
 void UnitService::process_ended(const ExitStatus& status) {
   if (!leads_) return;
   followers_[*leads_]->follower.process_ended(status);
-  manager_.ask(followers_[*leads_]->unit);
+  ask();
+}
+
+void UnitService::ask() {
+  if (leads_) manager_.ask(followers_[*leads_]->unit);
 }
 
 void UnitService::give_up() {

@@ -24,6 +24,8 @@ class UnitService {
 
   /// The kernel says that the process of the leading unit ended: the manager is asked at once.
   void process_ended(const ExitStatus& status);
+  /// Something happened to the leading unit: the manager is asked.
+  void ask();
   /// The manager said nothing about that: tells the end with what is known.
   void give_up();
   [[nodiscard]] bool awaits_word() const;

@@ -253,13 +253,13 @@ TEST(ExeFinder, FindsTheOldestProcessOfAnyRelease) {
   EXPECT_EQ((*found)->pid, old_one.pid());
 }
 
-TEST(Finder, UnitsFollow) {
+TEST(Finder, AUnitIsNotLookedFor) {
   ServiceFile service;
   service.name = "api";
   service.process = ServiceFile::ByUnit{{"api.service"}};
   auto finder = make_finder(service);
   ASSERT_FALSE(finder);
-  EXPECT_THAT(finder.error().message, HasSubstr("use pid_file or exe"));
+  EXPECT_THAT(finder.error().message, HasSubstr("its manager tells of it"));
 }
 
 // ---- ends and changes, at once
