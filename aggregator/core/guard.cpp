@@ -16,7 +16,29 @@ constexpr int kCrashLoopEnds = 3;
 constexpr int64_t kProcessGoneUs = 10'000'000;  ///< a supervisor would have restarted it by now
 constexpr int64_t kSloWindowSeconds = 10;
 
+/// A fleet in which other hosts run out of memory too does so without the release.
+constexpr int64_t kOomElsewhereUs = 3'600'000'000;
+
 }  // namespace
+
+bool tells_of_oom(const Event& event) {
+  return event.reason == "oom-kill" ||
+         std::ranges::any_of(event.facts, [](const auto& fact) { return fact.first == "oom_kills"; });
+}
+
+void Fold::State::guard_memory(Service& service, Deploy& deploy, const Track& track, const Event& event) {
+  if (!event.version.empty() && event.version != deploy.version) return;
+  const auto elsewhere = std::ranges::find_if(service.tracks, [&](const auto& other) {
+    return deploy.find(other->index) == nullptr && other->oom_us > now_us - kOomElsewhereUs;
+  });
+  if (elsewhere != service.tracks.end()) {
+    deploy.note(now_us, "oom", track.host,
+                fmt::format("out of memory on {}, and on {} without the release", track.host, (*elsewhere)->host));
+    return;
+  }
+  guardrail(service, deploy, "oom", track.host,
+            fmt::format("the kernel killed {} on {}: out of memory", deploy.version, track.host));
+}
 
 void Fold::State::guard_events(Service& service, Track& track, const Event& event) {
   for (size_t i = 0; i < deploys.size(); ++i) {
@@ -31,9 +53,12 @@ void Fold::State::guard_events(Service& service, Track& track, const Event& even
     } else if (event.kind == EventKind::silent) {
       guardrail(service, deploy, "silent", track.host,
                 fmt::format("{} has fallen silent since {} started", track.host, deploy.version));
+    } else if (event.kind == EventKind::facts) {
+      guard_memory(service, deploy, track, event);
     } else if (event.kind == EventKind::process_died) {
       const auto& last = track.deaths.back();
       if (last.version != deploy.version) continue;
+      if (tells_of_oom(event)) guard_memory(service, deploy, track, event);
       std::string how;
       if (event.signal) how = fmt::format(" (signal {})", *event.signal);
       if (event.exit_code) how = fmt::format(" (exit status {})", *event.exit_code);

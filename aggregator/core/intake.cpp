@@ -219,8 +219,13 @@ void Fold::State::take(const Event& event, int64_t stored_us) {
     case EventKind::rollback_step: step_reported(service, *track, event, at_us); break;
     case EventKind::unit_failed:
     case EventKind::silent: guard_events(service, *track, event); break;
-    case EventKind::drill_step:
-    case EventKind::facts: break;
+    case EventKind::facts:
+      if (tells_of_oom(event)) {
+        track->oom_us = at_us;
+        guard_events(service, *track, event);
+      }
+      break;
+    case EventKind::drill_step: break;
   }
 }
 
@@ -285,6 +290,7 @@ void Fold::State::died(Service& service, Track& track, const Event& event, int64
   track.fell = !event.expected;
   service.learner.forget(track.index);
   if (event.expected) return;
+  if (tells_of_oom(event)) track.oom_us = at_us;
   track.deaths.push_back({at_us, event.version.empty() ? track.version : event.version});
   if (track.deaths.size() > Track::kMaxDeaths) track.deaths.pop_front();
   if (!track.deaths.back().version.empty()) track.history.add_end(at_us, track.deaths.back().version);

@@ -53,6 +53,9 @@ struct Service {
   [[nodiscard]] size_t present_hosts() const;  ///< hosts that have not said farewell
 };
 
+/// The kernel killed one of the service's processes because memory ran out.
+bool tells_of_oom(const Event& event);
+
 struct Fold::State {
   static constexpr int64_t kSecondUs = 1'000'000;
   static constexpr int64_t kFirstSeenUs = 60 * kSecondUs;    ///< a fleet's agents come up within this
@@ -148,6 +151,7 @@ struct Fold::State {
 
   // ---- guard.cpp
   void guard_events(Service& service, Track& track, const Event& event);
+  void guard_memory(Service& service, Deploy& deploy, const Track& track, const Event& event);
   void guard_time(Service& service);
   void guard_limits(Service& service, Deploy& deploy, int64_t second);
   void guardrail(Service& service, Deploy& deploy, const std::string& name, const std::string& host,

@@ -65,6 +65,8 @@ struct Track {
   uint64_t samples = 0, repeats = 0, late = 0, refused = 0, skewed = 0;
   std::vector<Absent> absent;
 
+  int64_t oom_us = INT64_MIN;        ///< when the kernel last killed one of its processes for memory
+
   struct Death {
     int64_t at_us = 0;
     std::string version;

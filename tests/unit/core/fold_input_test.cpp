@@ -170,6 +170,48 @@ TEST_F(FoldInput, AnIrreversibleDeployIsFrozenNotRolledBack) {
   for (const auto& effect : effects) EXPECT_FALSE(std::holds_alternative<CommandOrder>(effect));
 }
 
+TEST_F(FoldInput, AKillForMemoryOnTheCanaryPutsItBack) {
+  give(started(1, "g1", "v1"));
+  give(started(2, "g2", "v2", "v1"));
+  Event killed = started(3, "g2", "v2");
+  killed.kind = EventKind::facts;
+  killed.facts = {{"oom_kills", "1"}};
+  give(killed);
+  EXPECT_EQ(fold.deploys()[0].verdict, "rollback");
+  EXPECT_EQ(fold.deploys()[0].reason.metric, "oom");
+}
+
+TEST_F(FoldInput, AProcessThatDiedOutOfMemoryIsOneTooAndOtherDeathsAreNot) {
+  give(started(1, "g1", "v1"));
+  give(started(2, "g2", "v2", "v1"));
+  Event died = started(3, "g2", "v2");
+  died.kind = EventKind::process_died;
+  died.reason = "signal";
+  give(died);
+  EXPECT_EQ(fold.deploys()[0].verdict, "");
+  died.from.sequence = 4;
+  died.reason = "oom-kill";
+  give(died);
+  EXPECT_EQ(fold.deploys()[0].reason.metric, "oom");
+}
+
+TEST_F(FoldInput, WhereOtherHostsRunOutOfMemoryTooTheReleaseIsNotPutBackForIt) {
+  give(started(1, "g1", "v1"));
+  Event other = started(1, "g1", "v1");
+  other.from.host = "web-01";
+  give(other);
+  other.from.sequence = 2;
+  other.kind = EventKind::facts;
+  other.facts = {{"oom_kills", "1"}};
+  give(other);
+  give(started(2, "g2", "v2", "v1"));
+  Event killed = started(3, "g2", "v2");
+  killed.kind = EventKind::facts;
+  killed.facts = {{"oom_kills", "2"}};
+  give(killed);
+  EXPECT_EQ(fold.deploys()[0].verdict, "");
+}
+
 TEST_F(FoldInput, ACommandIsDueInTheHostsOwnClock) {
   give(started(1, "g1", "v1"));
   Event v2 = started(2, "g2", "v2", "v1");
