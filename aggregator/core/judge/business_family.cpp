@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "aggregator/core/judge/families.h"
 
@@ -33,9 +34,56 @@ double log_odds(double share) {
 struct Past {
   double requests = 0, count = 0;
   bool unbounded = false;
+  double unit = 1;  ///< what counts as one; above 1 for amounts
   [[nodiscard]] bool present() const { return count >= kLeastCount && requests > 0; }
   [[nodiscard]] double share() const { return count / requests; }
 };
+
+/// Variance over mean in the past, at least 1. An order of a thousand is one fact and not a
+/// thousand: counted in units of this, an amount scatters as a count does.
+double scatter_of(const std::string& name, std::span<const HostHistory> history) {
+  struct Sum {
+    double requests = 0, count = 0;
+  };
+  std::map<int32_t, Sum> fleet;
+  const auto each = [&](const HostHistory& host, const auto& f) {
+    for (const auto& block : host.blocks) {
+      const auto value = value_of(block, name);
+      if (value && block.requests > 0) f(block, static_cast<double>(block.requests), *value);
+    }
+  };
+  for (const auto& host : history) {
+    each(host, [&](const auto& block, double requests, double count) {
+      fleet[block.index].requests += requests;
+      fleet[block.index].count += count;
+    });
+  }
+  double squares = 0, mean = 0, blocks = 0, hosts = 0;
+  for (const auto& host : history) {
+    double came = 0, expected = 0;
+    const auto usual = [&](const auto& block, double requests) {
+      const Sum& all = fleet[block.index];
+      return requests * all.count / all.requests;
+    };
+    each(host, [&](const auto& block, double requests, double count) {
+      came += count;
+      expected += usual(block, requests);
+    });
+    if (expected <= 0) continue;
+    hosts += 1;
+    each(host, [&](const auto& block, double requests, double count) {
+      const double mu = usual(block, requests) * came / expected;
+      squares += (count - mu) * (count - mu);
+      mean += mu;
+      blocks += 1;
+    });
+  }
+  if (hosts < 2 || blocks <= 2 * hosts || mean <= 0) return 1;
+  // A level of each host and one of each block were taken from the same numbers.
+  const double each_host = blocks / hosts;
+  const double bessel = hosts / (hosts - 1) * each_host / (each_host - 1);
+  return std::max(1.0, squares * bessel / mean);
+}
 
 Past past_of(const std::string& name, std::span<const HostHistory> history) {
   Past past;
@@ -48,6 +96,7 @@ Past past_of(const std::string& name, std::span<const HostHistory> history) {
       past.unbounded |= *value > static_cast<double>(block.requests);
     }
   }
+  if (past.unbounded) past.unit = scatter_of(name, history);
   return past;
 }
 
@@ -70,12 +119,13 @@ class BusinessFamily final : public CountFamily {
     return (lower_ ? 1 - share : share) / usual;
   }
   [[nodiscard]] double shown_rate(double bad_share) const override {
-    return lower_ && !past_.unbounded ? 1 - bad_share : bad_share;
+    if (past_.unbounded) return past_.unit * bad_share;
+    return lower_ ? 1 - bad_share : bad_share;
   }
 
  private:
   static double bad_of(double count, double requests, bool lower, const Past& past) {
-    if (past.unbounded) return count;
+    if (past.unbounded) return count / past.unit;
     return lower ? std::max(requests - count, 0.0) : std::min(count, requests);
   }
 

@@ -19,7 +19,10 @@ struct Shop {
   double rate = 40;
   double orders = 0.3;  ///< per request
   bool items =
-      false;          ///< a counter of its own: three times as many as orders, any number a request
+      false;  ///< a counter of its own: three times as many as orders, any number a request
+  double amount =
+      0;  ///< above 0: what is counted is money, so much an order, from cents to thousands
+  double inflation = 1;
   double canary = 1;  ///< factor on the canary's
 };
 
@@ -32,6 +35,7 @@ class Trade {
   /// What fires within `seconds`, and when.
   std::pair<std::string, double> judge(Worse worse, double seconds) {
     Options options;
+    options.inflation = shop_.inflation;
     options.business = {{.name = "orders", .worse = worse},
                         {.name = "refunds", .worse = Worse::higher}};
     Battery battery(options, history());
@@ -64,6 +68,13 @@ class Trade {
     const uint64_t n = test::poisson(rng_, shop_.rate * dt);
     const double share = shop_.orders * std::exp(level_[h]) * factor;
     const double count = static_cast<double>(n);
+    if (shop_.amount > 0) {
+      double money = 0;
+      for (uint64_t i = test::poisson(rng_, count * share); i > 0; --i) {
+        money += shop_.amount * std::exp(1.2 * test::normal(rng_) - .72);
+      }
+      return {n, std::floor(money)};
+    }
     if (shop_.items) return {n, static_cast<double>(test::poisson(rng_, 10 * count * share))};
     return {n, static_cast<double>(test::binomial(rng_, n, share))};
   }
@@ -120,6 +131,21 @@ TEST(Business, ACounterAboveTheRequestsIsJudgedByItsOwnTotal) {
   EXPECT_NEAR(*few.last.baseline, 3, .5);
   EXPECT_EQ(Trade({.items = true, .canary = 2}, 3).judge(Worse::higher, 300).first, "orders");
   EXPECT_EQ(Trade({.items = true, .canary = 2}, 3).judge(Worse::lower, 200).first, "");
+}
+
+// An order of a thousand is one order, not a thousand facts.
+TEST(Business, AmountsAreNotTakenForCounts) {
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    Trade healthy({.hosts = seed % 2 ? 6u : 20u, .amount = 40, .inflation = 20}, seed);
+    EXPECT_EQ(healthy.judge(seed % 3 ? Worse::both : Worse::lower, 200).first, "") << seed;
+  }
+  int found = 0;
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    Trade half({.amount = 40, .canary = .4}, seed);
+    found += half.judge(Worse::lower, 300).first == "orders";
+    EXPECT_NEAR(half.last.baseline.value_or(12), 12, 2);
+  }
+  EXPECT_GE(found, 9);
 }
 
 TEST(Business, AHealthyReleaseKeepsItsOrders) {
