@@ -31,7 +31,8 @@ const std::vector<std::string>& known_kinds() {
                                               "frozen",
                                               "condemned_returned",
                                               "host_conflict",
-                                              "held"};
+                                              "held",
+                                              "advisory"};
   return kinds;
 }
 

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "schema/check.h"
 #include "schema/fields.h"
 #include "schema/wire.h"
@@ -86,6 +88,8 @@ Result<void> check(const Decision& decision) {
   fields.text(decision.reason.text, "reason.text", limits::kTextBytes);
   fields.text(decision.actor, "actor", limits::kNameBytes);
   fields.text(decision.warmup_json, "warmup", limits::kWarmupBytes);
+  fields.expect(std::isfinite(decision.widening) && decision.widening >= 1, "widening",
+                "is at least 1");
   return fields.outcome();
 }
 

@@ -208,6 +208,7 @@ enum class DecisionKind : uint8_t {
   incident,      ///< fleet-wide trouble, not blamed on the deploy
   returned,      ///< a condemned version came back
   warmup,        ///< a restart of a settled version was learnt from
+  trust,         ///< of a metric: what untouched hosts have shown of it
 };
 
 enum class ReasonKind : uint8_t { none, evidence, guardrail, act };
@@ -238,6 +239,8 @@ struct Decision {
   bool incomplete = false;     ///< rests on less than the whole watch
   uint32_t stage = 0;          ///< index into the policy's stages that the watch was for
   std::string warmup_json;     ///< warmup: the whole profile, this restart included
+  double widening = 1;         ///< trust: factor on the spread of reason.metric between hosts
+  bool advisory = false;       ///< trust: what it finds rolls nothing back
   friend bool operator==(const Decision&, const Decision&) = default;
 };
 

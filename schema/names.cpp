@@ -21,11 +21,11 @@ constexpr std::array<std::string_view, 5> kControls = {"clock", "policy", "act",
 constexpr std::array<std::string_view, 5> kActs = {"rollback", "pass", "hold", "release",
                                                    "absolve"};
 constexpr std::array<std::string_view, 4> kCommands = {"rollback", "drill", "cancel", "confirm"};
-constexpr std::array<std::string_view, 18> kDecisions = {
+constexpr std::array<std::string_view, 19> kDecisions = {
     "opened",        "rollback",        "pass",     "inconclusive", "rolled_back", "recovered",
     "not_the_cause", "rollback_failed", "frozen",   "withdrawn",    "superseded",  "held",
     "released",      "settled",         "absolved", "incident",     "returned",
-    "warmup"};
+    "warmup",        "trust"};
 constexpr std::array<std::string_view, 4> kReasons = {"none", "evidence", "guardrail", "act"};
 constexpr std::array<std::string_view, 4> kVerbs = {"status", "inspect", "execute", "dead_man"};
 constexpr std::array<std::string_view, 6> kAnswers = {"ok",          "accepted", "done",

@@ -55,7 +55,9 @@ Decision read(const fbs::Decision& from, Fields& faults) {
       .actor = text(from.actor(), "actor", faults),
       .incomplete = from.incomplete(),
       .stage = from.stage(),
-      .warmup_json = text(from.warmup_json(), "warmup", faults, limits::kWarmupBytes)};
+      .warmup_json = text(from.warmup_json(), "warmup", faults, limits::kWarmupBytes),
+      .widening = from.widening(),
+      .advisory = from.advisory()};
   if (const auto outcome = check(decision); !outcome) faults.fault(outcome.error());
   return decision;
 }
@@ -79,7 +81,7 @@ Bytes encode(const Decision& decision) {
       fbs::CreateDecision(builder, effect, static_cast<fbs::DecisionKind>(decision.kind), deploy,
                           service, version, previous, decision.attempt, decision.at_us,
                           decision.input_sequence, hosts, reason, actor, decision.incomplete,
-                          decision.stage, warmup));
+                          decision.stage, warmup, decision.widening, decision.advisory));
   return finished(builder);
 }
 

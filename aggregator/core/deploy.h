@@ -65,6 +65,7 @@ struct Deploy {
   double recovery_requests = 0;  ///< of restored hosts since they were put back
   bool same_name = false, irreversible = false, held = false, incomplete = false;
   bool incident_told = false, held_told = false;
+  std::vector<std::string> advisory_told;  ///< metrics that fired and may not decide
   std::vector<Canary> canaries;
   std::vector<std::string> baseline_versions;
   std::vector<std::string> baseline_hosts;  ///< of the last step

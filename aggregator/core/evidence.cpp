@@ -243,6 +243,7 @@ void Fold::State::feed(Service& service, Deploy& deploy, int64_t second) {
   deploy.battery->step(at, canary, baseline);
 
   for (const auto& finding : deploy.battery->findings()) {
+    if (finding.advisory && finding.fired) tell_advisory(service, deploy, finding);
     std::string key = finding.metric;
     if (finding.host) key += "@" + service.tracks[*finding.host]->host;
     auto& series = deploy.series[key];

@@ -74,6 +74,16 @@ void Fold::State::advance(int64_t stored_us) {
 }
 
 void Fold::State::remember(const Decision& fact) {
+  if (fact.kind == DecisionKind::trust && !fact.service.empty()) {
+    Service& service = services[fact.service];
+    service.name = fact.service;
+    apply_trust(service, {.metric = fact.reason.metric,
+                          .widening = fact.widening,
+                          .advisory = fact.advisory,
+                          .at_seconds = fact.at_us / kSecondUs,
+                          .why = fact.reason.text});
+    return;
+  }
   if (fact.service.empty() || fact.version.empty()) return;
   Service& service = services[fact.service];
   service.name = fact.service;
@@ -105,9 +115,10 @@ bool Fold::State::any_open(std::string_view service) const {
   return std::ranges::any_of(deploys, [&](const auto& d) { return d->service == service && d->open(); });
 }
 
-/// What time alone brings about, for the services that are being watched.
+/// What time alone brings about.
 void Fold::State::every_service() {
   for (auto& [name, service] : services) {
+    run_placebos(service);
     if (service.soak) soak(service);
     if (!service.watching) continue;
     close_seconds(service);

@@ -1,13 +1,13 @@
+#include "aggregator/core/past.h"
+
 #include <algorithm>
 #include <cmath>
-#include <deque>
 
 #include "aggregator/core/state.h"
 
 namespace serin::core {
 namespace {
 
-using Entry = std::pair<std::string_view, double>;
 using Worse = judge::BusinessCounter::Worse;
 
 Worse worse_of(Policy::Hurts hurts) {
@@ -37,9 +37,11 @@ std::vector<judge::BusinessCounter> business_of(const CounterBook& counters, con
   return out;
 }
 
-judge::Options options_of(const Policy& policy, const Deploy& deploy, const CounterBook& counters) {
+}  // namespace
+
+judge::Options judge_options(const Policy& policy, const CounterBook& counters) {
   judge::Options options;
-  options.false_rollback_probability = policy.false_rollback_probability * deploy.alpha_share;
+  options.false_rollback_probability = policy.false_rollback_probability;
   options.errors_relative = policy.margins.errors_relative;
   options.errors_absolute = policy.margins.errors_absolute;
   options.latency_p50 = policy.margins.latency_p50;
@@ -50,16 +52,14 @@ judge::Options options_of(const Policy& policy, const Deploy& deploy, const Coun
   options.restarts = true;
   options.business = business_of(counters, policy);
   options.window_seconds = policy.watch_window_seconds;
-  options.step_seconds = deploy.step_seconds;
   options.must_see_errors = policy.must_see_errors;
   options.must_see_latency_ratio = policy.must_see_latency;
   return options;
 }
 
-judge::HostHistory::Block as_block(const History::Block& block, int32_t index,
-                                   const CounterBook& counters,
-                                   std::deque<std::vector<Entry>>& entries) {
-  std::vector<Entry>& business = entries.emplace_back();
+judge::HostHistory::Block as_judged(const History::Block& block, int32_t index,
+                                    const CounterBook& counters, BusinessEntries& entries) {
+  auto& business = entries.emplace_back();
   for (size_t i = 0; i < block.business.size(); ++i) {
     if (std::isfinite(block.business[i])) {
       business.emplace_back(counters.names()[i], block.business[i]);
@@ -77,12 +77,10 @@ judge::HostHistory::Block as_block(const History::Block& block, int32_t index,
           .business = business};
 }
 
-}  // namespace
-
 /// The judge of a deploy, with what its hosts and the others did on the old version.
 void Fold::State::make_battery(Service& service, Deploy& deploy) {
   std::vector<judge::HostHistory> past;
-  std::deque<std::vector<Entry>> entries;
+  BusinessEntries entries;
   const int64_t before = deploy.first_second * kSecondUs / History::kBlockUs;
   uint64_t requests = 0, errors = 0;
   for (const auto& track : service.tracks) {
@@ -94,7 +92,7 @@ void Fold::State::make_battery(Service& service, Deploy& deploy) {
         continue;
       }
       host.blocks.push_back(
-          as_block(block, static_cast<int32_t>(block.index - before), service.counters, entries));
+          as_judged(block, static_cast<int32_t>(block.index - before), service.counters, entries));
       requests += block.requests;
       errors += block.errors;
     }
@@ -103,7 +101,10 @@ void Fold::State::make_battery(Service& service, Deploy& deploy) {
   deploy.history_error_rate =
       requests == 0 ? 0 : (static_cast<double>(errors) + 0.5) / (static_cast<double>(requests) + 1);
   const Policy& policy = policies.of(service.name);
-  judge::Options options = options_of(policy, deploy, service.counters);
+  judge::Options options = judge_options(policy, service.counters);
+  options.false_rollback_probability *= deploy.alpha_share;
+  options.step_seconds = deploy.step_seconds;
+  options.trust = service.placebos.book.trust();
   options.inflation = inflation;
   options.warmup = service.warmup;
   deploy.warmup_restarts = service.warmup ? service.warmup->restarts : 0;

@@ -131,6 +131,7 @@ MetricView view_of(const judge::Finding& finding, const Deploy& deploy, const Se
     metric.seconds_to_rollback = seconds_to_rollback(series->second);
   }
   metric.text = words_metric(metric, deploy.verdict.empty() ? Standing::judged : Standing::over);
+  if (finding.advisory) metric.text += "; " + words_not_deciding(service, finding.metric);
   return metric;
 }
 
@@ -154,6 +155,16 @@ std::vector<ServiceView> Fold::services() const {
     view.versions.assign(running.begin(), running.end());
     for (const auto& deploy : state_->deploys) {
       if (deploy->service == name && deploy->open()) view.open_deploys.push_back(deploy->id);
+    }
+    for (auto& record : service.placebos.book.records(state_->now_us / State::kSecondUs)) {
+      view.placebos.push_back({.metric = record.metric,
+                               .runs = record.runs,
+                               .fired = record.fired,
+                               .runs_hour = record.runs_hour,
+                               .fired_hour = record.fired_hour,
+                               .widening = record.widening,
+                               .advisory = record.advisory,
+                               .text = words_advisory(service, record.metric)});
     }
     views.push_back(std::move(view));
   }

@@ -10,13 +10,15 @@
 #include "aggregator/core/effects.h"
 #include "aggregator/core/fold.h"
 #include "aggregator/core/host_book.h"
+#include "aggregator/core/placebo.h"
 #include "aggregator/core/soak.h"
 #include "aggregator/core/track.h"
 #include "aggregator/core/warmup_learner.h"
 
 // The inside of the fold. Its functions lie in files by what they are about: fold.cpp (the door), intake.cpp
 // (samples, events, acts), watch.cpp (a deploy opens, hosts join and leave, it ends), past.cpp (the judge is told what
-// was before), evidence.cpp (seconds close and are judged), soak.cpp (leaks after a pass), guard.cpp (guardrails), rollback.cpp (commands, steps,
+// was before), placebo.cpp (untouched hosts as canaries), evidence.cpp (seconds close and are judged), soak.cpp (leaks
+// after a pass), guard.cpp (guardrails), rollback.cpp (commands, steps,
 // recovery), show.cpp (views, gate).
 
 namespace serin::core {
@@ -42,6 +44,7 @@ struct Service {
   WarmupLearner learner;
   std::shared_ptr<const judge::WarmupProfile> warmup;  ///< null: nothing learnt yet
   std::unique_ptr<Soak> soak;  ///< of the version that passed last; null: none
+  Placebos placebos;
   bool watching = false;    ///< seconds are being closed
   bool slow_steps = false;  ///< a deploy is judged in steps of 10 s: hosts at that cadence are waited for
   int64_t next_second = 0;  ///< the next one to close
@@ -149,6 +152,18 @@ struct Fold::State {
   void watch_fleet(Deploy& deploy, int64_t second);
   bool in_other_deploy(const Service& service, const Deploy& deploy, uint32_t host) const;
 
+  // ---- placebo.cpp
+  void run_placebos(Service& service);
+  void close_block(Service& service, int64_t block);
+  void begin_round(Service& service, int64_t block);
+  void step_round(Service& service, Placebos::Round& round, int64_t block);
+  std::string placebo_version(const Service& service, int64_t block) const;
+  bool untouched(const Service& service, const Track& track, const std::string& version,
+                 int64_t block) const;
+  void apply_trust(Service& service, const judge::TrustChange& change);
+  void record_trust(Service& service, const judge::TrustChange& change);
+  void tell_advisory(const Service& service, Deploy& deploy, const judge::Finding& finding);
+
   // ---- guard.cpp
   void guard_events(Service& service, Track& track, const Event& event);
   void guard_memory(Service& service, Deploy& deploy, const Track& track, const Event& event);
@@ -186,6 +201,12 @@ MetricView view_of(const judge::Finding& finding, const Deploy& deploy, const Se
 Reason reason_of(const MetricView& metric);
 /// Its key in Deploy::series.
 std::string series_key(const MetricView& metric);
+
+/// "latency_p99 is advisory: it fired on 3 of 20 untouched hosts in the last hour"; empty for a
+/// metric that may decide.
+std::string words_advisory(const Service& service, const std::string& metric);
+/// The same for a deploy's own metric, which stays advisory to its end.
+std::string words_not_deciding(const Service& service, const std::string& metric);
 
 /// How many hosts of a fleet may run a deploy at a stage of the policy ("1 host", "5%"); at least one.
 size_t stage_hosts(const Policy& policy, size_t stage, size_t fleet);

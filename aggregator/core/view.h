@@ -34,6 +34,16 @@ struct HostView {
   std::vector<Absent> absent;
 };
 
+/// What untouched hosts, judged as if they were canaries, have shown of a metric.
+struct PlaceboView {
+  std::string metric;
+  uint64_t runs = 0, fired = 0;            ///< since this start
+  uint64_t runs_hour = 0, fired_hour = 0;  ///< that ended within the last hour
+  double widening = 1;                     ///< factor on the spread between hosts
+  bool advisory = false;                   ///< what it finds is shown, and rolls nothing back
+  std::string text;                        ///< why it is advisory; empty otherwise
+};
+
 struct ServiceView {
   std::string name;
   std::vector<std::string> settled, condemned;
@@ -41,6 +51,7 @@ struct ServiceView {
   std::vector<std::pair<std::string, size_t>> versions;  ///< version -> hosts running it
   std::vector<std::string> open_deploys;
   uint32_t warmup_restarts = 0;  ///< that were learnt from
+  std::vector<PlaceboView> placebos{};  ///< by metric; empty before the first run ended
 };
 
 struct EvidencePoint {

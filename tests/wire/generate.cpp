@@ -246,7 +246,7 @@ Reason Generator::reason() {
 
 Decision Generator::decision() {
   Decision made{.effect_id = "e" + text(),
-                .kind = any_of<DecisionKind>(18),
+                .kind = any_of<DecisionKind>(19),
                 .deploy = text(),
                 .service = service(),
                 .version = version(),
@@ -258,7 +258,9 @@ Decision Generator::decision() {
                 .reason = coin() ? reason() : Reason{},
                 .actor = text(),
                 .incomplete = coin(),
-                .warmup_json = coin() ? warmup() : ""};
+                .warmup_json = coin() ? warmup() : "",
+                .widening = coin() ? 1.5 : 1,
+                .advisory = coin()};
   for (uint64_t i = below(below(10) == 0 ? 1000 : 5); i > 0; --i) made.hosts.push_back(host());
   return made;
 }

@@ -152,7 +152,7 @@ bool perform(Fleet& fleet, const Words& w) {
 }
 
 std::optional<DecisionKind> decision_kind(const std::string& word) {
-  for (int i = 0; i <= static_cast<int>(DecisionKind::returned); ++i) {
+  for (int i = 0; i <= static_cast<int>(DecisionKind::trust); ++i) {
     if (name(static_cast<DecisionKind>(i)) == word) return static_cast<DecisionKind>(i);
   }
   return std::nullopt;

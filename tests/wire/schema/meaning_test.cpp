@@ -342,7 +342,7 @@ TEST(Enums, ValuesOfANewerPeerAreAnErrorThatNamesThem) {
   expect_enum_fault("kind", &Command::kind, CommandKind::drill, CommandKind::cancel,
                     CommandKind::confirm);
   expect_enum_fault("kind", &Decision::kind, DecisionKind::pass, DecisionKind::held,
-                    DecisionKind::warmup);
+                    DecisionKind::trust);
   expect_enum_fault("verb", &HelperRequest::verb, HelperVerb::inspect, HelperVerb::dead_man,
                     HelperVerb::dead_man);
   expect_enum_fault("answer", &HelperReply::answer, HelperAnswer::done, HelperAnswer::failed,
