@@ -67,6 +67,34 @@ void add_input(Families& out, const LiveView& view) {
             static_cast<double>(view.now_us()) / 1e6);
 }
 
+/// What untouched hosts have shown: one family after the other, since a family must be in one piece.
+void add_placebos(Families& out, const std::vector<core::ServiceView>& services) {
+  const auto each = [&](const auto& put) {
+    for (const auto& service : services) {
+      for (const auto& one : service.placebos) {
+        put(one, Labels{{"service", service.name}, {"metric", one.metric}});
+      }
+    }
+  };
+  using View = core::PlaceboView;
+  each([&](const View& one, Labels labels) {
+    out.counter("serin_placebo_runs_total", "Untouched hosts judged for a watch, since this start",
+                one.runs, std::move(labels));
+  });
+  each([&](const View& one, Labels labels) {
+    out.counter("serin_placebo_fired_total", "Untouched hosts that were found to be worse",
+                one.fired, std::move(labels));
+  });
+  each([&](const View& one, Labels labels) {
+    out.gauge("serin_metric_widening", "Factor on a metric's spread between hosts", one.widening,
+              std::move(labels));
+  });
+  each([&](const View& one, Labels labels) {
+    out.gauge("serin_metric_advisory", "1: what the metric finds rolls nothing back",
+              one.advisory ? 1 : 0, std::move(labels));
+  });
+}
+
 void add_fleet(Families& out, const LiveView& view) {
   const std::string hosts_help = "Hosts by service and the version they run";
   for (const auto& service : view.services()) {
@@ -75,6 +103,7 @@ void add_fleet(Families& out, const LiveView& view) {
                 {{"service", service.name}, {"version", version}});
     }
   }
+  add_placebos(out, view.services());
   std::map<std::string_view, size_t> states;
   for (const auto& deploy : view.deploys()) ++states[core::name(deploy.state)];
   for (const auto& [state, count] : states) {

@@ -15,7 +15,8 @@ namespace {
 constexpr int64_t kBlockUs = History::kBlockUs;
 constexpr int64_t kBlockSeconds = kBlockUs / 1'000'000;
 constexpr int64_t kHourBlocks = 3600 / kBlockSeconds;
-/// A sample of 10 s comes up to 5 s after the block of its middle ends, and 3 s may go by on its way.
+/// A sample of 10 s comes up to 5 s after the block of its middle ends, and 3 s may go by on its
+/// way.
 constexpr int64_t kBlockClosesUs = 8'000'000;
 /// After the stream stood still this long, hosts send what they kept; that takes its time.
 constexpr int64_t kLongGapUs = 20'000'000, kAfterGapUs = 20'000'000;
@@ -110,7 +111,8 @@ std::string Fold::State::placebo_version(const Service& service, int64_t block) 
       ++hosts[track->version];
     }
   }
-  const auto most = std::ranges::max_element(hosts, {}, [](const auto& entry) { return entry.second; });
+  const auto most =
+      std::ranges::max_element(hosts, {}, [](const auto& entry) { return entry.second; });
   return most == hosts.end() || most->second < judge::PlaceboRound::kLeastHosts ? "" : most->first;
 }
 
@@ -140,8 +142,8 @@ void Fold::State::begin_round(Service& service, int64_t block) {
     for (const auto& old : track->history.blocks()) {
       if (old.index >= block || old.index < block - Placebos::kPastBlocks) continue;
       if (old.version != version) continue;
-      host.blocks.push_back(as_judged(old, static_cast<int32_t>(old.index - block), service.counters,
-                                      entries));
+      host.blocks.push_back(
+          as_judged(old, static_cast<int32_t>(old.index - block), service.counters, entries));
     }
     members.push_back({.host = track->index, .generation = track->generation});
   }
@@ -167,7 +169,8 @@ void Fold::State::step_round(Service& service, Placebos::Round& round, int64_t b
     const Track& track = *service.tracks[member.host];
     const History::Block* seen = find_block(track, block, round.version);
     member.missed = seen == nullptr ? member.missed + 1 : 0;
-    member.out = member.missed >= Placebos::kMissedBlocks || track.generation != member.generation ||
+    member.out = member.missed >= Placebos::kMissedBlocks ||
+                 track.generation != member.generation ||
                  !untouched(service, track, round.version, block);
     if (member.out) {
       round.runs.cancel(i);
@@ -179,7 +182,8 @@ void Fold::State::step_round(Service& service, Placebos::Round& round, int64_t b
   if (!round.counts) return;
   for (judge::PlaceboRun run : round.runs.ended()) {
     run.host = round.members[run.host].host;
-    service.placebos.book.ended(run, round.first_block * kBlockSeconds, (block + 1) * kBlockSeconds);
+    service.placebos.book.ended(run, round.first_block * kBlockSeconds,
+                                (block + 1) * kBlockSeconds);
   }
 }
 
@@ -197,7 +201,8 @@ void Fold::State::apply_trust(Service& service, const judge::TrustChange& change
 void Fold::State::record_trust(Service& service, const judge::TrustChange& change) {
   apply_trust(service, change);
   Decision decision;
-  decision.effect_id = fmt::format("{}|{}/trust//{}", service.name, change.metric, change.at_seconds);
+  decision.effect_id =
+      fmt::format("{}|{}/trust//{}", service.name, change.metric, change.at_seconds);
   decision.kind = DecisionKind::trust;
   decision.service = service.name;
   decision.at_us = now_us;
@@ -208,7 +213,8 @@ void Fold::State::record_trust(Service& service, const judge::TrustChange& chang
   emit(std::move(decision));
   if (!change.advisory) return;
   Notification note;
-  note.effect_id = fmt::format("{}|{}/notify-advisory//{}", service.name, change.metric, change.at_seconds);
+  note.effect_id =
+      fmt::format("{}|{}/notify-advisory//{}", service.name, change.metric, change.at_seconds);
   note.kind = "advisory";
   note.service = service.name;
   note.at_us = now_us;

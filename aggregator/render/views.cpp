@@ -80,6 +80,23 @@ Json list(const Views& views, Json (*one)(const typename Views::value_type&)) {
   return result;
 }
 
+Json placebo(const core::PlaceboView& view) {
+  const auto rate = [](uint64_t fired, uint64_t runs) -> Json {
+    if (runs == 0) return nullptr;
+    return static_cast<double>(fired) / static_cast<double>(runs);
+  };
+  return Json{{"metric", view.metric},
+              {"runs", view.runs},
+              {"fired", view.fired},
+              {"rate", rate(view.fired, view.runs)},
+              {"runs_hour", view.runs_hour},
+              {"fired_hour", view.fired_hour},
+              {"rate_hour", rate(view.fired_hour, view.runs_hour)},
+              {"widening", view.widening},
+              {"advisory", view.advisory},
+              {"text", word(view.text)}};
+}
+
 Json service(const core::ServiceView& view) {
   Json versions = Json::array();
   for (const auto& [version, hosts] : view.versions) {
@@ -90,7 +107,8 @@ Json service(const core::ServiceView& view) {
               {"versions", versions},        {"open_deploys", view.open_deploys},
               {"warmup",
                Json{{"restarts", view.warmup_restarts},
-                    {"text", core::words_warmup(view.warmup_restarts)}}}};
+                    {"text", core::words_warmup(view.warmup_restarts)}}},
+              {"placebos", list(view.placebos, placebo)}};
 }
 
 Json absent(const Absent& entry) {

@@ -173,6 +173,17 @@ core::DeployView deploy_of(const Json& json) {
           .absent = list<Absent>(json, "absent", absent_of)};
 }
 
+core::PlaceboView placebo_of(const Json& json) {
+  return {.metric = text(json, "metric"),
+          .runs = count(json, "runs"),
+          .fired = count(json, "fired"),
+          .runs_hour = count(json, "runs_hour"),
+          .fired_hour = count(json, "fired_hour"),
+          .widening = number(json, "widening").value_or(1),
+          .advisory = flag(json, "advisory"),
+          .text = text(json, "text")};
+}
+
 core::ServiceView service_of(const Json& json) {
   using Running = std::pair<std::string, size_t>;
   return {.name = text(json, "name"),
@@ -185,7 +196,8 @@ core::ServiceView service_of(const Json& json) {
                                     }),
           .open_deploys = texts(json, "open_deploys"),
           .warmup_restarts =
-              json.contains("warmup") ? static_cast<uint32_t>(count(json["warmup"], "restarts")) : 0};
+              json.contains("warmup") ? static_cast<uint32_t>(count(json["warmup"], "restarts")) : 0,
+          .placebos = list<core::PlaceboView>(json, "placebos", placebo_of)};
 }
 
 core::HostView host_of(const Json& json) {

@@ -50,6 +50,28 @@ std::string troubles(const std::vector<core::HostView>& hosts) {
   return found == 0 ? "" : "\nHosts in trouble\n" + out;
 }
 
+/// How often untouched hosts were found to be worse, which none of them was.
+std::string false_alarms(const std::vector<core::ServiceView>& services) {
+  std::string out;
+  for (const auto& service : services) {
+    if (service.placebos.empty()) continue;
+    uint64_t runs = 0, fired = 0;
+    std::string wide;
+    for (const auto& one : service.placebos) {
+      runs = std::max(runs, one.runs_hour);  // a run tries all metrics
+      fired += one.fired_hour;
+      if (one.advisory) {
+        wide += fmt::format("\n    ! {}", one.text);
+      } else if (one.widening > 1) {
+        wide += fmt::format("\n    {}: spread taken x{:.2g}", one.metric, one.widening);
+      }
+    }
+    out += fmt::format("  {}: {} in {} trials on untouched hosts in the last hour{}\n", service.name,
+                       grouped(fired), grouped(runs), wide);
+  }
+  return out.empty() ? "" : "\nFalse alarms\n" + out;
+}
+
 }  // namespace
 
 std::string show_status(const StatusAnswer& status, const std::vector<core::ServiceView>& services,
@@ -70,6 +92,7 @@ std::string show_status(const StatusAnswer& status, const std::vector<core::Serv
                core::words_warmup(service.warmup_restarts)});
   }
   out += table.rows() == 0 ? "\nNo service has been heard of yet.\n" : "\n" + table.text();
+  out += false_alarms(services);
   if (!deploys.empty()) {
     const size_t shown = std::min(deploys.size(), kGlanceDeploys);
     out += "\nLatest deploys\n" +

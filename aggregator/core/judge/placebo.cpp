@@ -12,6 +12,7 @@ Options untouched(Options options) {
   options.placebo = true;
   options.step_seconds = PlaceboRound::kStepSeconds;
   options.warmup_factor_errors = options.warmup_factor_latency = 1;  // nothing warms up
+  options.warmup.reset();
   return options;
 }
 

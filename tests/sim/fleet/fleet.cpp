@@ -146,6 +146,7 @@ RequestMetrics Fleet::requests_of(Host& host, const Release& release, bool troub
   double log_rate = std::log(world_.error_rate * (trouble ? release.errors : 1)) + host.log_errors + host.noise +
                     (host.started >= 0 ? world_.warmup * std::exp(-age / 15) : 0);
   if (now_ < fleet_until_) log_rate += std::log(fleet_factor_);
+  if (now_ < host.ill_until) log_rate += std::log(host.ill_factor);
   const double rate = std::min(0.98, std::exp(log_rate) + (trouble ? release.add_errors : 0));
   requests.errors = std::binomial_distribution<uint64_t>(requests.requests, rate)(random_);
   const double pace = (trouble ? release.slower : 1) * (now_ < fleet_slow_until_ ? fleet_slower_ : 1);
@@ -320,6 +321,12 @@ void Fleet::silence(int index, double seconds, bool restart_agent) {
 }
 
 void Fleet::bus_outage(double seconds) { outage_until_ = now_ + seconds; }
+
+void Fleet::host_errors(int index, double factor, double seconds) {
+  Host& host = hosts_.at(static_cast<size_t>(index));
+  host.ill_factor = factor;
+  host.ill_until = now_ + seconds;
+}
 
 void Fleet::fleet_errors(double factor, double seconds) {
   fleet_factor_ = factor;

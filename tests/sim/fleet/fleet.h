@@ -72,6 +72,7 @@ class Fleet {
   void obeys(bool yes) { obeys_ = yes; }
   void fleet_errors(double factor, double seconds);          ///< every host's error rate, for a while
   void fleet_slower(double factor, double seconds);          ///< every host's latency, for a while
+  void host_errors(int host, double factor, double seconds);  ///< one host's error rate, whatever runs there
   void duplicate_everything() { duplicate_ = true; }
   void publish(const Control& control) { store(control, now_); }  ///< of the aggregator itself
   void stranger(int host);                                   ///< a second agent with this host's id
@@ -97,6 +98,7 @@ class Fleet {
     double started = -1000, dies = 0, back = 0;
     bool down = false;
     double silent_until = 0;
+    double ill_until = 0, ill_factor = 1;
     uint64_t agent_start = 1, sequence = 0, generation = 1;
     std::map<std::string, bool> commands;
     int executed = 0;

@@ -140,6 +140,7 @@ bool perform(Fleet& fleet, const Words& w) {
   else if (what == "agent_restart") fleet.silence(host(), std::stod(w.at(2)), true);
   else if (what == "fleet_errors") fleet.fleet_errors(std::stod(w.at(1)), std::stod(w.at(2)));
   else if (what == "fleet_slower") fleet.fleet_slower(std::stod(w.at(1)), std::stod(w.at(2)));
+  else if (what == "host_errors") fleet.host_errors(host(), std::stod(w.at(2)), std::stod(w.at(3)));
   else if (what == "aggregator_restart") fleet.restart_aggregator();
   else if (what == "crash_after_decision") fleet.crash_after_next_decision();
   else if (what == "act") fleet.person_acts(act_from(w.at(1)).value(), "ann");

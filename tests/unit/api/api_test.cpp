@@ -118,6 +118,8 @@ TEST_F(ApiTest, MetricsAreWhatPrometheusReads) {
   view_.shell_.sinks.push_back({.name = "chat", .delivered = 5});
   core::ServiceView service{.name = "api", .settled = {}, .condemned = {}, .hosts = 6};
   service.versions = {{"v\"1\\", 5}};
+  service.placebos = {{.metric = "errors", .runs = 114, .fired = 3, .widening = 1.5, .advisory = true},
+                      {.metric = "fds", .runs = 114}};
   view_.services_.push_back(service);
   get("/nowhere");
   const Answer answer = get("/metrics");
@@ -127,6 +129,10 @@ TEST_F(ApiTest, MetricsAreWhatPrometheusReads) {
         "serin_bus_connected 1\n", "serin_notifications_delivered_total{sink=\"chat\"} 5\n",
         "serin_deploys{state=\"watching\"} 1\n",
         "serin_service_hosts{service=\"api\",version=\"v\\\"1\\\\\"} 5\n",
+        "serin_placebo_runs_total{service=\"api\",metric=\"fds\"} 114\n",
+        "serin_placebo_fired_total{service=\"api\",metric=\"errors\"} 3\n",
+        "serin_metric_widening{service=\"api\",metric=\"errors\"} 1.5\n",
+        "serin_metric_advisory{service=\"api\",metric=\"errors\"} 1\n",
         "serin_http_answers_total{status=\"404\"} 1\n",
         "# TYPE serin_input_gaps_total counter\n"}) {
     EXPECT_NE(answer.body.find(line), std::string::npos) << line << answer.body;

@@ -160,19 +160,27 @@ TEST_F(Commands, StatusShowsServicesDeploysAndHostsInTrouble) {
                                                        .counters = {{"samples", 7}},
                                                        .version = "9.9",
                                                        .warnings = {"the disk is full"}})}});
+  const std::vector<core::PlaceboView> placebos = {
+      {.metric = "errors", .runs_hour = 114},
+      {.metric = "latency_p99", .runs_hour = 114, .fired_hour = 3, .widening = 1.5,
+       .advisory = true,
+       .text = "latency_p99 is advisory: it fired on 3 of 20 untouched hosts in the last hour"}};
   stub.answer("/api/v1/services", {{200, render::services({{.name = "shop",
                                                             .settled = {"good-1"},
                                                             .condemned = {"null-field"},
                                                             .hosts = 6,
                                                             .versions = {{"good-1", 6}},
-                                                            .open_deploys = {}}})}});
+                                                            .open_deploys = {},
+                                                            .placebos = placebos}})}});
   core::HostView silent{
       .host = "web-03", .service = "shop", .last_heard_us = kOpened, .silent = true};
   stub.answer("/api/v1/hosts", {{200, render::hosts({silent})}});
   stub.answer("/api/v1/deploys?limit=10", {{200, render::deploys({rolled_back()}, std::nullopt)}});
   ASSERT_EQ(ask({"status"}), Exit::done) << console.complained;
   for (const char* words : {"Serin 9.9", "connected to NATS", "! the disk is full", "good-1 (6)",
-                            "null-field", "web-03 (shop): silent since 2026-11-20 12:30:00 UTC"}) {
+                            "null-field", "shop: 3 in 114 trials on untouched hosts in the last hour",
+                            "! latency_p99 is advisory: it fired on 3 of 20 untouched hosts",
+                            "web-03 (shop): silent since 2026-11-20 12:30:00 UTC"}) {
     EXPECT_THAT(console.said, HasSubstr(words));
   }
   ASSERT_EQ(ask({"hosts"}), Exit::done);

@@ -158,6 +158,22 @@ TEST(Lists, AServiceCountsItsVersions) {
   EXPECT_EQ(service["condemned"][0], "v2");
 }
 
+TEST(Lists, AServiceShowsWhatItsUntouchedHostsHaveShown) {
+  core::ServiceView view{.name = "api", .settled = {"v1"}, .condemned = {}, .hosts = 6};
+  view.placebos = {{.metric = "errors", .runs = 200, .fired = 3, .runs_hour = 100, .fired_hour = 2,
+                    .widening = 1.5, .advisory = true, .text = "errors is advisory"},
+                   {.metric = "fds"}};
+  const Json placebos = Json::parse(services({view}))["services"][0]["placebos"];
+  EXPECT_EQ(placebos[0]["metric"], "errors");
+  EXPECT_EQ(placebos[0]["runs"], 200);
+  EXPECT_DOUBLE_EQ(placebos[0]["rate"], .015);
+  EXPECT_DOUBLE_EQ(placebos[0]["rate_hour"], .02);
+  EXPECT_DOUBLE_EQ(placebos[0]["widening"], 1.5);
+  EXPECT_EQ(placebos[0]["advisory"], true);
+  EXPECT_EQ(placebos[0]["text"], "errors is advisory");
+  EXPECT_TRUE(placebos[1]["rate"].is_null()) << "no run ended: no rate";
+}
+
 TEST(Problem, FollowsRfc9457) {
   const Json json = Json::parse(problem({.status = 409,
                                          .code = "deploy_ended",
