@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 
 namespace serin {
 namespace {
@@ -102,6 +103,12 @@ uint64_t ExpHistogram::at(int32_t index) const {
   const int64_t place = int64_t{index} - offset_;
   if (place < 0 || place >= static_cast<int64_t>(counts_.size())) return 0;
   return counts_[static_cast<size_t>(place)];
+}
+
+uint64_t ExpHistogram::above(int32_t index) const {
+  const int64_t first =
+      std::clamp<int64_t>(int64_t{index} + 1 - offset_, 0, static_cast<int64_t>(counts_.size()));
+  return std::accumulate(counts_.begin() + first, counts_.end(), uint64_t{0});
 }
 
 double ExpHistogram::quantile(double q) const {

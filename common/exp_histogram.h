@@ -36,6 +36,8 @@ class ExpHistogram {
   [[nodiscard]] std::span<const uint64_t> counts() const { return counts_; }
   /// Requests in bucket `index`, 0 outside.
   [[nodiscard]] uint64_t at(int32_t index) const;
+  /// Requests in the buckets after `index`.
+  [[nodiscard]] uint64_t above(int32_t index) const;
   /// Value below which the share q in [0, 1] lies, in seconds, linear in log value inside a bucket;
   /// 0 when empty.
   [[nodiscard]] double quantile(double q) const;

@@ -20,6 +20,15 @@ const Policy& PolicySet::of(std::string_view service) const {
   return own == services.end() ? fallback : own->second;
 }
 
+std::string rule_of(std::span<const std::string_view> words) {
+  std::string rule = "must be";
+  for (size_t i = 0; i < words.size(); ++i) {
+    rule += i == 0 ? " \"" : i + 1 == words.size() ? " or \"" : ", \"";
+    rule.append(words[i]).append("\"");
+  }
+  return rule;
+}
+
 std::optional<Stage> stage_from(std::string_view text) {
   double number = 0;
   const auto [end, code] =
@@ -38,18 +47,6 @@ size_t Stage::of(size_t fleet) const {
       hosts > 0 ? hosts
                 : static_cast<size_t>(std::floor(share * static_cast<double>(fleet) + 1e-9));
   return std::clamp<size_t>(wanted, std::min<size_t>(1, fleet), fleet);
-}
-
-std::optional<Policy::Mode> mode_from(std::string_view name) {
-  const auto found = std::ranges::find(kModes, name);
-  if (found == kModes.end()) return std::nullopt;
-  return static_cast<Policy::Mode>(found - kModes.begin());
-}
-
-std::optional<Policy::Hurts> hurts_from(std::string_view name) {
-  const auto found = std::ranges::find(kHurts, name);
-  if (found == kHurts.end()) return std::nullopt;
-  return static_cast<Policy::Hurts>(found - kHurts.begin());
 }
 
 std::string_view fault_of_counter(std::string_view name, size_t counters_so_far) {

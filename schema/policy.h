@@ -17,6 +17,9 @@ struct Policy {
   Mode mode = Mode::enforce;
   double watch_window_seconds = 600;
   double false_rollback_probability = 0.01;  ///< per deploy
+  /// What bears that probability out: simulation (calibrated), or a theorem, at twice the time.
+  enum class Guarantee { calibrated, proven };
+  Guarantee guarantee = Guarantee::calibrated;
   std::vector<std::string> stages = {"1 host", "5%", "25%", "100%"};
   double max_parallel = 0.10;
   double min_healthy = 0.70;
@@ -28,7 +31,7 @@ struct Policy {
     double errors_absolute = 0.0005;
     double latency_p50 = 0.05, latency_p90 = 0.05, latency_p99 = 0.05;
     double cpu_per_request = 0.05;
-    double memory = 0.20;
+    double memory = 0;  ///< growth within the watch, as a share; 0: what would fill the host in half a day
     friend bool operator==(const Margins&, const Margins&) = default;
   } margins;
 

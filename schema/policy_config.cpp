@@ -15,13 +15,14 @@ class FromConfig {
  public:
   explicit FromConfig(ConfigTable& table) : table_(table) {}
 
-  void mode(std::string_view key, Policy::Mode& value) {
+  template <typename Enum>
+  void choice(std::string_view key, Enum& value, std::span<const std::string_view> words) {
     const auto text = table_.string(key);
     if (!text) return;
-    if (const auto known = mode_from(*text)) {
+    if (const auto known = choice_from<Enum>(*text, words)) {
       value = *known;
     } else {
-      table_.problem(key, "must be \"enforce\", \"recommend\" or \"observe\"");
+      table_.problem(key, rule_of(words));
     }
   }
   void duration(std::string_view key, double& value, double least, double most) {
@@ -53,7 +54,7 @@ class FromConfig {
     auto table = table_.table(key);
     if (!table) return;
     for (const auto& [name, word] : table->string_map()) {
-      const auto hurts = hurts_from(word);
+      const auto hurts = choice_from<Policy::Hurts>(word, kHurts);
       const auto wrong = fault_of_counter(name, value.size() - value.count(name));
       if (!wrong.empty() || !hurts) {
         table->problem(name, wrong.empty() ? kHurtsRule : wrong);

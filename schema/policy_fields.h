@@ -1,7 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "schema/policy.h"
@@ -12,6 +15,7 @@
 namespace serin {
 
 inline constexpr std::array<std::string_view, 3> kModes = {"enforce", "recommend", "observe"};
+inline constexpr std::array<std::string_view, 2> kGuarantees = {"calibrated", "proven"};
 inline constexpr std::array<std::string_view, 4> kHurts = {"lower", "higher", "both", "ignore"};
 inline constexpr std::string_view kHurtsRule =
     R"(must be "lower", "higher", "both" or "ignore": what hurts in this counter)";
@@ -20,11 +24,15 @@ inline constexpr size_t kMostBusinessCounters = 64;
 inline constexpr std::string_view kStageRule =
     "must be like \"1 host\", \"3 hosts\" or \"25%\", each larger than the last";
 
-inline std::string_view mode_name(Policy::Mode mode) {
-  return kModes[static_cast<size_t>(mode)];
+/// The value that a word of the list stands for, which are in the order of the enum.
+template <typename Enum>
+std::optional<Enum> choice_from(std::string_view word, std::span<const std::string_view> words) {
+  const auto at = std::ranges::find(words, word);
+  if (at == words.end()) return std::nullopt;
+  return static_cast<Enum>(at - words.begin());
 }
-std::optional<Policy::Mode> mode_from(std::string_view name);
-std::optional<Policy::Hurts> hurts_from(std::string_view name);
+/// "must be …, … or …".
+std::string rule_of(std::span<const std::string_view> words);
 /// What is wrong with a counter's name; empty: nothing.
 std::string_view fault_of_counter(std::string_view name, size_t counters_so_far);
 /// Stages that can be read, are not too many, and grow.
@@ -34,9 +42,10 @@ bool stages_make_sense(const std::vector<std::string>& stages);
 /// ask for, not advice.
 template <typename PolicyType, typename Walker>
 void walk_policy(PolicyType& policy, Walker&& at) {
-  at.mode("mode", policy.mode);
+  at.choice("mode", policy.mode, kModes);
   at.duration("watch_window", policy.watch_window_seconds, 10, 86'400);
   at.number("false_rollback_probability", policy.false_rollback_probability, 1e-9, 0.5);
+  at.choice("guarantee", policy.guarantee, kGuarantees);
   at.stages("stages", policy.stages);
   at.share("max_parallel", policy.max_parallel);
   at.share("min_healthy", policy.min_healthy);

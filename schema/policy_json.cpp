@@ -18,7 +18,10 @@ using Json = nlohmann::json;  // objects are sorted by key
 
 class ToJson {
  public:
-  void mode(const char* key, Policy::Mode value) { json_[key] = mode_name(value); }
+  template <typename Enum>
+  void choice(const char* key, Enum value, std::span<const std::string_view> words) {
+    json_[key] = words[static_cast<size_t>(value)];
+  }
   void duration(const char* key, double value, double, double) { json_[key] = value; }
   void number(const char* key, double value, double, double) { json_[key] = value; }
   void share(const char* key, double value) { json_[key] = value; }
@@ -47,15 +50,17 @@ class FromJson {
   FromJson(const Json& json, std::string path, std::optional<Error>& error)
       : json_(json), path_(std::move(path)), error_(error) {}
 
-  void mode(const char* key, Policy::Mode& value) {
+  template <typename Enum>
+  void choice(const char* key, Enum& value, std::span<const std::string_view> words) {
     const Json* found = find(key);
     if (found == nullptr) return;
-    const auto known =
-        found->is_string() ? mode_from(found->get_ref<const std::string&>()) : std::nullopt;
+    const auto known = found->is_string()
+                           ? choice_from<Enum>(found->get_ref<const std::string&>(), words)
+                           : std::nullopt;
     if (known) {
       value = *known;
     } else {
-      fault(key, "must be \"enforce\", \"recommend\" or \"observe\"");
+      fault(key, rule_of(words));
     }
   }
   void duration(const char* key, double& value, double least, double most) {
@@ -99,7 +104,8 @@ class FromJson {
     if (!found->is_object()) return fault(key, "must be an object");
     for (const auto& [name, word] : found->items()) {
       const auto hurts =
-          word.is_string() ? hurts_from(word.get_ref<const std::string&>()) : std::nullopt;
+          word.is_string() ? choice_from<Policy::Hurts>(word.get_ref<const std::string&>(), kHurts)
+                           : std::nullopt;
       const auto wrong = fault_of_counter(name, value.size() - value.count(name));
       const auto at = fmt::format("{}.{}", key, plain_text(name, limits::kNameBytes));
       if (!wrong.empty()) return fault(at, wrong);

@@ -82,8 +82,17 @@ struct Deploy {
   std::vector<Cell> canary_step, baseline_step;  ///< what the step being gathered holds
   uint64_t canary_requests = 0, canary_errors = 0, requests_harmed = 0;
   uint64_t baseline_requests = 0, baseline_errors = 0;
+  /// What is usual, from the past of all hosts: the share of errors, and the bucket that a tenth of the
+  /// requests is above.
   double history_error_rate = 0;
-  std::deque<Canary::Second> baseline_recent;  ///< the last 30 s, for fleet-wide trouble
+  int32_t history_slow_bucket = ExpHistogram::kMaxIndex;
+  struct FleetSecond {
+    int64_t second = 0;
+    uint64_t requests = 0, errors = 0;
+    uint64_t timed = 0, slow = 0;  ///< with a latency; of them, above the usual p90
+  };
+  static constexpr size_t kFleetWindowSeconds = 30;
+  std::deque<FleetSecond> baseline_recent;  ///< for fleet-wide trouble
 
   std::optional<double> fired_edge_seconds;  ///< latency metrics: "slower than this" is what was compared
   std::optional<judge::Recovery> recovery;

@@ -13,7 +13,6 @@ namespace {
 constexpr int64_t kSlowestCloseUs = 3'000'000;   ///< CONTRACTS §3
 constexpr int64_t kSlowHalfUs = 5'000'000;         ///< half of a 10 s interval
 constexpr int64_t kCadenceDecidedSeconds = 15;
-constexpr size_t kFleetWindowSeconds = 30;
 constexpr int64_t kCrashLoopSettledUs = 10'000'000;  ///< a supervisor's pause between two starts is shorter
 constexpr uint32_t kFastIntervalUs = 1'500'000;  ///< what counts as sampling at 1 s
 
@@ -177,7 +176,7 @@ void Fold::State::gather(Service& service, Deploy& deploy, int64_t second) {
   const std::vector<Cell>* cells = service.steps.at(second);
   if (cells == nullptr) return;
   const Policy& policy = policies.of(service.name);
-  uint64_t baseline_requests = 0, baseline_errors = 0;
+  Deploy::FleetSecond baseline;
   for (const Cell& cell : *cells) {
     Canary* canary = deploy.find(cell.host);
     if (canary != nullptr && cell.version == deploy.version) {
@@ -197,14 +196,17 @@ void Fold::State::gather(Service& service, Deploy& deploy, int64_t second) {
                is_one_of(deploy.baseline_versions, cell.version) &&
                !in_other_deploy(service, deploy, cell.host)) {
       fold_in(deploy.baseline_step, cell);
-      baseline_requests += cell.requests;
-      baseline_errors += cell.errors;
+      baseline.requests += cell.requests;
+      baseline.errors += cell.errors;
+      baseline.timed += cell.latency.total();
+      baseline.slow += cell.latency.above(deploy.history_slow_bucket);
     }
   }
-  deploy.baseline_requests += baseline_requests;
-  deploy.baseline_errors += baseline_errors;
-  deploy.baseline_recent.push_back({second, baseline_requests, baseline_errors});
-  if (deploy.baseline_recent.size() > kFleetWindowSeconds) deploy.baseline_recent.pop_front();
+  baseline.second = second;
+  deploy.baseline_requests += baseline.requests;
+  deploy.baseline_errors += baseline.errors;
+  deploy.baseline_recent.push_back(baseline);
+  if (deploy.baseline_recent.size() > Deploy::kFleetWindowSeconds) deploy.baseline_recent.pop_front();
   watch_fleet(deploy, second);
 }
 
@@ -296,28 +298,6 @@ void Fold::State::settle_cadence(Service& service, Deploy& deploy, int64_t secon
   deploy.alpha_share /= 2;  // the first 15 s have been judged once already
   deploy.note(now_us, "note", "", "half of the baseline samples at 10 s: evidence in steps of 10 s");
   make_battery(service, deploy);
-}
-
-/// Trouble on hosts that do not run the deploy: reported, and never blamed on it.
-void Fold::State::watch_fleet(Deploy& deploy, int64_t second) {
-  constexpr uint64_t kLeastErrors = 20;
-  constexpr double kTimesHistory = 5, kLeastRate = 0.005;
-  if (deploy.incident_told || deploy.history_error_rate <= 0) return;
-  uint64_t n = 0, x = 0;
-  for (const auto& s : deploy.baseline_recent) n += s.requests, x += s.errors;
-  if (x < kLeastErrors || n == 0) return;
-  const double rate = static_cast<double>(x) / static_cast<double>(n);
-  if (rate < kLeastRate || rate < kTimesHistory * deploy.history_error_rate) return;
-  deploy.incident_told = true;
-  const std::string text = fmt::format(
-      "{}: errors {} on hosts that do not run {} ({} before): the whole fleet is in trouble; the deploy that "
-      "started just before is not blamed for it",
-      deploy.service, words_percent(rate), deploy.version, words_percent(deploy.history_error_rate));
-  deploy.note((second + 1) * kSecondUs, "fleet_incident", "", text);
-  Decision decision = decision_of(deploy, DecisionKind::incident);
-  decision.reason = Reason{.kind = ReasonKind::none, .metric = "errors", .text = text};
-  emit(std::move(decision));
-  tell("fleet_incident", deploy, text);
 }
 
 }  // namespace serin::core

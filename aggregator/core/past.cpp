@@ -9,6 +9,7 @@ namespace serin::core {
 namespace {
 
 using Worse = judge::BusinessCounter::Worse;
+constexpr double kSlowFrom = 0.9;  ///< quantile of the past that fleet-wide slowness is told by
 
 Worse worse_of(Policy::Hurts hurts) {
   switch (hurts) {
@@ -39,8 +40,9 @@ std::vector<judge::BusinessCounter> business_of(const CounterBook& counters, con
 
 }  // namespace
 
-judge::Options judge_options(const Policy& policy, const CounterBook& counters) {
+judge::Options judge_options(const Policy& policy, const CounterBook& counters, double inflation) {
   judge::Options options;
+  options.inflation = policy.guarantee == Policy::Guarantee::proven ? 1 : inflation;
   options.false_rollback_probability = policy.false_rollback_probability;
   options.errors_relative = policy.margins.errors_relative;
   options.errors_absolute = policy.margins.errors_absolute;
@@ -49,6 +51,7 @@ judge::Options judge_options(const Policy& policy, const CounterBook& counters) 
   options.latency_p99 = policy.margins.latency_p99;
   options.latency_slo_seconds = policy.slo_latency_seconds;
   options.cpu_per_request = policy.margins.cpu_per_request;
+  options.memory_growth = policy.margins.memory;
   options.restarts = true;
   options.business = business_of(counters, policy);
   options.window_seconds = policy.watch_window_seconds;
@@ -83,6 +86,7 @@ void Fold::State::make_battery(Service& service, Deploy& deploy) {
   BusinessEntries entries;
   const int64_t before = deploy.first_second * kSecondUs / History::kBlockUs;
   uint64_t requests = 0, errors = 0;
+  ExpHistogram latency;
   for (const auto& track : service.tracks) {
     judge::HostHistory host{
         .host = track->index, .canary = deploy.find(track->index) != nullptr, .blocks = {}};
@@ -95,17 +99,19 @@ void Fold::State::make_battery(Service& service, Deploy& deploy) {
           as_judged(block, static_cast<int32_t>(block.index - before), service.counters, entries));
       requests += block.requests;
       errors += block.errors;
+      latency.merge(block.latency);
     }
     if (!host.blocks.empty()) past.push_back(std::move(host));
   }
   deploy.history_error_rate =
       requests == 0 ? 0 : (static_cast<double>(errors) + 0.5) / (static_cast<double>(requests) + 1);
+  deploy.history_slow_bucket = latency.empty() ? ExpHistogram::kMaxIndex
+                                               : ExpHistogram::index_of(latency.quantile(kSlowFrom));
   const Policy& policy = policies.of(service.name);
-  judge::Options options = judge_options(policy, service.counters);
+  judge::Options options = judge_options(policy, service.counters, inflation);
   options.false_rollback_probability *= deploy.alpha_share;
   options.step_seconds = deploy.step_seconds;
   options.trust = service.placebos.book.trust();
-  options.inflation = inflation;
   options.warmup = service.warmup;
   deploy.warmup_restarts = service.warmup ? service.warmup->restarts : 0;
   deploy.battery.emplace(options, std::move(past));

@@ -15,7 +15,8 @@
 namespace serin::core {
 
 /// For a deploy with all of its alpha, in steps of 1 s, all metrics trusted.
-judge::Options judge_options(const Policy& policy, const CounterBook& counters);
+/// `inflation`: the calibrated factor, which a policy may do without.
+judge::Options judge_options(const Policy& policy, const CounterBook& counters, double inflation);
 
 /// Holds the business counters that judge blocks point to.
 using BusinessEntries = std::deque<std::vector<std::pair<std::string_view, double>>>;

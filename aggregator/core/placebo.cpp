@@ -150,8 +150,7 @@ void Fold::State::begin_round(Service& service, int64_t block) {
   std::vector<uint32_t> candidates(std::min(members.size(), Runs::kMostRuns));
   std::iota(candidates.begin(), candidates.end(), 0);
   Placebos& p = service.placebos;
-  judge::Options options = judge_options(policy, service.counters);
-  options.inflation = inflation;
+  judge::Options options = judge_options(policy, service.counters, inflation);
   options.trust = p.book.trust();
   p.rounds.push_back({.first_block = block,
                       .version = version,

@@ -25,16 +25,6 @@ constexpr double kLeastStillBadRatio = 1.5;
 constexpr double kTooFewRequests = 500;
 constexpr double kLeastUsualRate = 0.0005;   ///< a fleet without errors is still compared with something
 
-/// Requests above an edge of the histogram.
-uint64_t slower_than(const ExpHistogram& latency, double edge_seconds) {
-  const int32_t first = ExpHistogram::index_of(edge_seconds) + 1;
-  uint64_t count = 0;
-  for (size_t i = 0; i < latency.counts().size(); ++i) {
-    if (latency.offset() + static_cast<int32_t>(i) >= first) count += latency.counts()[i];
-  }
-  return count;
-}
-
 bool still_there(const Canary& canary) { return !canary.left; }
 
 /// Passing refusals: the command was not executed and may be asked for again.
@@ -374,7 +364,7 @@ void Fold::State::verify_recovery(Service& service, Deploy& deploy, int64_t seco
   double canary_requests = 0, canary_errors = 0, baseline_requests = 0, baseline_errors = 0;
   size_t serving = 0, restored = 0;
   const auto bad_in = [&](const Cell& cell) {
-    return deploy.fired_edge_seconds ? slower_than(cell.latency, *deploy.fired_edge_seconds) : cell.errors;
+    return deploy.fired_edge_seconds ? cell.latency.above(ExpHistogram::index_of(*deploy.fired_edge_seconds)) : cell.errors;
   };
   for (const Canary& canary : deploy.canaries) {
     const Track& track = *service.tracks[canary.host];

@@ -41,7 +41,7 @@ void WarmupLearner::count(Counts& into, const Followed& followed, uint64_t reque
   for (size_t i = 0; i < kEdges; ++i) {
     if (!followed.edges[i]) continue;
     into.requests[i + 1] += static_cast<double>(latency.total());
-    into.bad[i + 1] += judge::LatencyFamily::slower_than(latency, *followed.edges[i]);
+    into.bad[i + 1] += static_cast<double>(latency.above(*followed.edges[i]));
   }
 }
 

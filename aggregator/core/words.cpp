@@ -150,12 +150,14 @@ std::string words_ratio(double ratio) {
   return fmt::format("x{:.{}f}", ratio, ratio < 100 && ratio != std::floor(ratio) ? 1 : 0);
 }
 
+std::string words_latency(double seconds) { return fmt::format("{:.1f} ms", seconds * 1e3); }
+
 std::string words_value(std::string_view metric, double value) {
   if (metric == "rss_bytes") {
     return std::fabs(value) < 1e9 ? fmt::format("{:.1f} MB", value / 1e6)
                                   : fmt::format("{:.1f} GB", value / 1e9);
   }
-  if (metric == "latency_shape") return fmt::format("p90 {:.1f} ms", value * 1e3);
+  if (metric == "latency_shape") return "p90 " + words_latency(value);
   if (metric == "cpu_per_request") return fmt::format("{:.2f} ms", value * 1e3);
   if (metric == "restarts") return fmt::format("{:.1f} an hour", value * kSecondsPerHour);
   if (metric == "fds" || metric == "threads") return fmt::format("{:.0f}", value);

@@ -15,6 +15,7 @@ std::string words_percent(double share);  ///< "4.1 %", "0.30 %", "0.040 %"
 /// exp(log_evidence) as odds: "3.2 : 1", "12,000 : 1", "over 10^12 : 1".
 std::string words_odds(double log_evidence);
 std::string words_ratio(double ratio);  ///< "x1.25", "x13.7", "x500"
+std::string words_latency(double seconds);  ///< "84.1 ms"
 /// A metric's rate or level in its own unit: errors in %, memory in MB. Of latency_*: the share of
 /// requests slower than an edge.
 std::string words_value(std::string_view metric, double value);

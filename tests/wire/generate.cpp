@@ -295,6 +295,7 @@ Policy Generator::policy() {
   made.mode = any_of<Policy::Mode>(3);
   made.watch_window_seconds = 10 + share() * 86'390;
   made.false_rollback_probability = 1e-9 + share() * 0.4;
+  made.guarantee = any_of<Policy::Guarantee>(2);
   if (coin()) made.stages = {"2 hosts", "10 hosts", "12.5%", "100%"};
   made.max_parallel = share();
   made.min_healthy = share();

@@ -18,13 +18,32 @@ namespace {
 constexpr double kHalfDaySeconds = 43200;  // a leak is what would fill the host within it
 constexpr double kLevelMargin = 0.05;      // of file descriptors and threads
 
+/// Mean over the past of all hosts, bytes; 0 without one.
+double usual_memory(std::span<const HostHistory> history) {
+  double sum = 0, blocks = 0;
+  for (const auto& host : history) {
+    for (const auto& block : host.blocks) {
+      if (!block.rss_bytes) continue;
+      sum += *block.rss_bytes;
+      blocks += 1;
+    }
+  }
+  return blocks > 0 ? sum / blocks : 0;
+}
+
 /// First looks at a slope: memory fills caches at first, descriptors do not.
-LeakSettings memory_leak(const Options& o) {
-  return {.first_look_seconds = 240,
-          .suspect_until_seconds = 900,
-          .margin = o.memory_left_bytes / kHalfDaySeconds,
-          .fills_in_seconds = kHalfDaySeconds,
-          .sd_floor = 1000};
+LeakSettings memory_leak(const Options& o, std::span<const HostHistory> history) {
+  LeakSettings leak{.first_look_seconds = 240,
+                    .suspect_until_seconds = 900,
+                    .margin = o.memory_left_bytes / kHalfDaySeconds,
+                    .fills_in_seconds = kHalfDaySeconds,
+                    .sd_floor = 1000};
+  const double forgiven = o.memory_growth * usual_memory(history);
+  if (forgiven > 0) {
+    leak.margin = forgiven / o.window_seconds;
+    leak.fills_in_seconds = o.window_seconds;
+  }
+  return leak;
 }
 
 LeakSettings descriptor_leak(const Options& o) {
@@ -40,7 +59,7 @@ struct GaugeKind {
   GaugeSettings settings;
 };
 
-std::vector<GaugeKind> gauges(const Options& o) {
+std::vector<GaugeKind> gauges(const Options& o, std::span<const HostHistory> history) {
   const auto settings = [&](Gauge gauge, const char* metric) {
     return GaugeSettings{.gauge = gauge,
                          .metric = metric,
@@ -53,7 +72,7 @@ std::vector<GaugeKind> gauges(const Options& o) {
   GaugeSettings cpu = settings(Gauge::cpu_per_request, "cpu_per_request");
   cpu.level_margin = std::log1p(o.cpu_per_request);
   GaugeSettings rss = settings(Gauge::rss_bytes, "rss_bytes");
-  rss.leak = memory_leak(o);
+  rss.leak = memory_leak(o, history);
   GaugeSettings fds = settings(Gauge::fds, "fds");
   fds.level_margin = kLevelMargin;
   fds.leak = descriptor_leak(o);
@@ -68,7 +87,7 @@ std::vector<GaugeKind> gauges(const Options& o) {
 /// What takes longer than a watch: leaks, by slopes that begin where the watch's looks end.
 std::vector<std::unique_ptr<Family>> make_slopes(const Options& options) {
   Present present{};
-  auto kinds = gauges(options);
+  auto kinds = gauges(options, {});
   std::erase_if(kinds, [](const auto& kind) { return kind.share == Share::cpu_per_request; });
   for (const GaugeKind& kind : kinds) present[static_cast<size_t>(kind.share)] = true;
   const auto alpha = alpha_budget(options, present);
@@ -112,7 +131,7 @@ std::vector<std::unique_ptr<Family>> make_families(const Options& options,
                         Share::latency_p999, Share::latency_shape}) {
     shows(s) = latency || late;
   }
-  auto kinds = gauges(options);
+  auto kinds = gauges(options, history);
   for (const auto& kind : kinds) {
     shows(kind.share) = GaugeFamily::present(kind.settings.gauge, history);
   }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "aggregator/core/judge/families.h"
 
@@ -112,13 +111,6 @@ bool LatencyFamily::present(std::span<const HostHistory> history) {
   return pooled(history).total() >= kLeastRequests;
 }
 
-double LatencyFamily::slower_than(const ExpHistogram& latency, int32_t edge) {
-  const auto counts = latency.counts();
-  const int64_t first = std::clamp<int64_t>(int64_t{edge} + 1 - latency.offset(), 0,
-                                            static_cast<int64_t>(counts.size()));
-  return static_cast<double>(std::accumulate(counts.begin() + first, counts.end(), uint64_t{0}));
-}
-
 WarmupMargin LatencyFamily::margin_of(const Options& o, const LatencyShape& shape, int32_t edge,
                                       std::optional<WarmupStream> stream) {
   const double amplitude = std::log(std::max(o.warmup_factor_latency, 1.0));
@@ -139,7 +131,7 @@ std::vector<HostBlocks> LatencyFamily::blocks_above(std::span<const HostHistory>
       if (!b.latency) continue;
       host.blocks.push_back({.index = b.index,
                              .requests = static_cast<double>(b.latency->total()),
-                             .bad = slower_than(*b.latency, edge)});
+                             .bad = static_cast<double>(b.latency->above(edge))});
     }
   }
   return out;
@@ -262,7 +254,7 @@ LatencyFamily::LatencyFamily(CountSettings settings, std::span<const HostBlocks>
 CountFamily::Reading LatencyFamily::read(const HostStep& step) const {
   if (!step.latency) return {};
   return {.requests = static_cast<double>(step.latency->total()),
-          .bad = slower_than(*step.latency, edge_)};
+          .bad = static_cast<double>(step.latency->above(edge_))};
 }
 
 double LatencyFamily::fade(double age_seconds) const {

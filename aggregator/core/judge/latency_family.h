@@ -44,8 +44,6 @@ class LatencyFamily final : public CountFamily {
                                                    std::span<const HostHistory> history);
   /// Whether the history holds enough latencies for edges.
   static bool present(std::span<const HostHistory> history);
-  /// Requests slower than the upper bound of `edge`.
-  static double slower_than(const ExpHistogram& latency, int32_t edge);
   /// Log odds above `edge` that a process may lose to warming up; `stream` is the edge's.
   static WarmupMargin margin_of(const Options& options, const LatencyShape& shape, int32_t edge,
                                 std::optional<WarmupStream> stream);

@@ -206,5 +206,19 @@ TEST(ExpHistogram, QuantilesStayWithinWhatWasRecorded) {
   EXPECT_EQ(histogram.quantile(std::nan("")), ExpHistogram::upper_bound(-2));
 }
 
+TEST(ExpHistogram, CountsWhatLiesAboveABucket) {
+  ExpHistogram histogram;
+  EXPECT_EQ(histogram.above(0), 0U);
+  histogram.record(0.010, 5);
+  histogram.record(0.100, 3);
+  histogram.record(1.000, 2);
+  EXPECT_EQ(histogram.above(ExpHistogram::kMinIndex), 10U);
+  EXPECT_EQ(histogram.above(ExpHistogram::index_of(0.010)), 5U);
+  EXPECT_EQ(histogram.above(ExpHistogram::index_of(0.100) - 1), 5U);
+  EXPECT_EQ(histogram.above(ExpHistogram::index_of(0.100)), 2U);
+  EXPECT_EQ(histogram.above(ExpHistogram::index_of(1.000)), 0U);
+  EXPECT_EQ(histogram.above(ExpHistogram::kMaxIndex), 0U);
+}
+
 }  // namespace
 }  // namespace serin

@@ -159,6 +159,16 @@ TEST(Gauges, ALeakOfAMegabyteASecondIsFound) {
   }
 }
 
+TEST(Gauges, GrowthThatThePolicyForgivesIsNoLeak) {
+  Machines machines;  // 600 MB within the watch, on 400 MB
+  machines.memory = [](double age) { return 1e6 * age; };
+  Options options;
+  options.memory_growth = 0.3;
+  EXPECT_EQ(Watch(machines, 1).judge(600, options).first, "rss_bytes");
+  options.memory_growth = 3;
+  EXPECT_EQ(Watch(machines, 1).judge(600, options).first, "");
+}
+
 TEST(Gauges, ACacheThatFillsIsNoLeak) {
   for (const double tau : {30.0, 120.0}) {
     for (uint64_t seed = 1; seed <= 10; ++seed) {

@@ -240,8 +240,8 @@ WarmupRestart watched(const World& world, uint64_t seed) {
     add(kErrors, static_cast<double>(own.errors), static_cast<double>(errors));
     for (size_t q = 0; q < kAbove.size(); ++q) {
       const int32_t edge = *shape.edge(kAbove[q]);
-      add(static_cast<WarmupStream>(q + 1), LatencyFamily::slower_than(*own.latency, edge),
-          LatencyFamily::slower_than(others, edge));
+      add(static_cast<WarmupStream>(q + 1), static_cast<double>(own.latency->above(edge)),
+          static_cast<double>(others.above(edge)));
     }
   }
   return out;

@@ -43,6 +43,7 @@ constexpr std::string_view kEverySetting = R"(
 mode = "recommend"
 watch_window = "5m"
 false_rollback_probability = 0.02
+guarantee = "proven"
 stages = ["2 hosts", "10%", "100%"]
 max_parallel = "20%"
 min_healthy = 0.5
@@ -68,6 +69,7 @@ TEST(PolicyConfig, ReadsEverySetting) {
   const Policy wanted{.mode = Policy::Mode::recommend,
                       .watch_window_seconds = 300,
                       .false_rollback_probability = 0.02,
+                      .guarantee = Policy::Guarantee::proven,
                       .stages = {"2 hosts", "10%", "100%"},
                       .max_parallel = 0.2,
                       .min_healthy = 0.5,
@@ -113,6 +115,7 @@ TEST(PolicyConfig, EveryProblemIsToldAtItsKey) {
     return problems_of("[policy.default]\n" + std::string(line));
   };
   EXPECT_THAT(with("mode = \"enforced\""), HasSubstr("\"enforce\", \"recommend\" or \"observe\""));
+  EXPECT_THAT(with("guarantee = \"sworn\""), HasSubstr("\"calibrated\" or \"proven\""));
   EXPECT_THAT(with("watch_window = \"1s\""), HasSubstr("between 10 and 86400 seconds"));
   EXPECT_THAT(with("false_rollback_probability = 0.9"), HasSubstr("false_rollback_probability"));
   EXPECT_THAT(with("stages = [\"some hosts\"]"), HasSubstr("1 host"));
