@@ -119,10 +119,9 @@ struct Finding {
   std::optional<double> visible_effect{};
   /// The next smaller ratio, and how long until it would be seen at this traffic.
   std::optional<double> next_effect{}, seconds_to_next_effect{};
-  /// Until what must be seen would be seen at this traffic; 0 = already. `must_see`: in words,
-  /// which live as long as the battery.
+  /// Until what must be seen would be seen at this traffic; 0 = already. `must_see`: in words.
   std::optional<double> seconds_to_must_see{};
-  std::string_view must_see{};
+  std::string must_see{};
   /// The ratio that is forgiven at the moment because the process warms up; 1 = nothing any more.
   std::optional<double> warmup_margin{};
   /// Nothing is judged before the youngest process has this age; absent once it has.

@@ -67,7 +67,8 @@ TEST(Battery, ABugThatHitsOneRequestInTwelveOfAFleetWithoutErrorsIsFoundWithinTe
   }
 }
 
-TEST(Battery, NobodyIsRolledBackForBeingAHostOfItsOwn) {
+// One in a hundred is what the default probability allows.
+TEST(Battery, HardlyAnybodyIsRolledBackForBeingAHostOfItsOwn) {
   for (const uint32_t hosts : {6u, 20u}) {
     for (const double rate : {20.0, 200.0}) {
       int fired = 0;
@@ -77,7 +78,7 @@ TEST(Battery, NobodyIsRolledBackForBeingAHostOfItsOwn) {
         world.effect = warms_up;
         fired += std::isfinite(seconds_to_fire(world, seed, 120));
       }
-      EXPECT_EQ(fired, 0) << hosts << ' ' << rate;
+      EXPECT_LE(fired, 1) << hosts << ' ' << rate;
     }
   }
 }
@@ -221,7 +222,7 @@ TEST(Battery, AHostThatJoinsLateStartsThePoolAnewWithHalfItsAlpha) {
   };
   step_to(6, 20);
   const double together = pool_threshold(battery);
-  EXPECT_NEAR(together, -std::log(.0095 * .45 * .8 / 2), 1e-9);
+  EXPECT_NEAR(together, -std::log(kInflation * .0095 * .45 * .8 / 2), 1e-9);
   EXPECT_EQ(battery.findings().size(), 3u);
   battery.join(2, 30);
   step_to(31, 40);
@@ -253,7 +254,7 @@ TEST(Battery, AHostAloneHasAllOfTheAlpha) {
     baseline[h] = {.host = h + 10, .age_seconds = 1e6, .requests = 100};
   battery.step(1, canary, baseline);
   ASSERT_EQ(battery.findings().size(), 1u);
-  EXPECT_NEAR(battery.findings()[0].threshold, -std::log(.0095 * .45), 1e-9);
+  EXPECT_NEAR(battery.findings()[0].threshold, -std::log(kInflation * .0095 * .45), 1e-9);
   EXPECT_TRUE(battery.findings()[0].history_assumed);
 }
 
