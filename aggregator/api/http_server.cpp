@@ -59,6 +59,7 @@ struct HttpServer::Impl {
 
   Result<void> start(uv_loop_t* loop, Listener listener);
   void run();
+  [[nodiscard]] unsigned count() const;  ///< of connections
   void stop();
   void answer(const Held& exchange, HttpResponse response);
   MHD_Result take(Exchange& exchange, const Held& held, const char* data, size_t* size);
@@ -105,8 +106,19 @@ Result<void> HttpServer::Impl::start(uv_loop_t* loop, Listener listener) {
   return {};
 }
 
+unsigned HttpServer::Impl::count() const {
+  const auto* info =
+      daemon ? MHD_get_daemon_info(daemon.get(), MHD_DAEMON_INFO_CURRENT_CONNECTIONS) : nullptr;
+  return info == nullptr ? 0 : info->num_connections;
+}
+
+// A daemon at its limit stops listening, and looks at the limit again only when it begins to run:
+// where the last connections end within a run, nothing would ever wake it for those that wait.
 void HttpServer::Impl::run() {
-  MHD_run(daemon.get());
+  for (unsigned before = count() + 1; count() < before;) {
+    before = count();
+    MHD_run(daemon.get());
+  }
   MHD_UNSIGNED_LONG_LONG wait_ms = 0;
   if (MHD_get_timeout(daemon.get(), &wait_ms) == MHD_YES)
     timer.start(wait_ms);
@@ -275,8 +287,7 @@ const std::map<int, uint64_t>& HttpServer::answers() const {
   return impl_->answers;
 }
 unsigned HttpServer::connections() const {
-  const auto* info = MHD_get_daemon_info(impl_->daemon.get(), MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-  return info == nullptr ? 0 : info->num_connections;
+  return impl_->count();
 }
 
 }  // namespace serin::aggregator
