@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "aggregator/core/judge/latency_family.h"
 #include "aggregator/core/state.h"
 
 namespace serin::core {
@@ -86,7 +87,6 @@ void Fold::State::make_battery(Service& service, Deploy& deploy) {
   BusinessEntries entries;
   const int64_t before = deploy.first_second * kSecondUs / History::kBlockUs;
   uint64_t requests = 0, errors = 0;
-  ExpHistogram latency;
   for (const auto& track : service.tracks) {
     judge::HostHistory host{
         .host = track->index, .canary = deploy.find(track->index) != nullptr, .blocks = {}};
@@ -99,12 +99,12 @@ void Fold::State::make_battery(Service& service, Deploy& deploy) {
           as_judged(block, static_cast<int32_t>(block.index - before), service.counters, entries));
       requests += block.requests;
       errors += block.errors;
-      latency.merge(block.latency);
     }
     if (!host.blocks.empty()) past.push_back(std::move(host));
   }
   deploy.history_error_rate =
       requests == 0 ? 0 : (static_cast<double>(errors) + 0.5) / (static_cast<double>(requests) + 1);
+  const ExpHistogram latency = judge::usual_latency(past);
   deploy.history_slow_bucket = latency.empty() ? ExpHistogram::kMaxIndex
                                                : ExpHistogram::index_of(latency.quantile(kSlowFrom));
   const Policy& policy = policies.of(service.name);

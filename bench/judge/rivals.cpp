@@ -44,14 +44,6 @@ const std::array<int32_t, 4>& edges() {
   return found;
 }
 
-double slower_than(const ExpHistogram& latency, int32_t edge) {
-  uint64_t slower = 0;
-  for (size_t i = 0; i < latency.counts().size(); ++i) {
-    if (latency.offset() + static_cast<int32_t>(i) > edge) slower += latency.counts()[i];
-  }
-  return static_cast<double>(slower);
-}
-
 bool z_fires(double bad, double requests, double other_bad, double other_requests) {
   if (requests < kLeastRequests || bad + other_bad < kLeastBad || other_requests <= 0) return false;
   const double p = (bad + other_bad) / (requests + other_requests);
@@ -101,9 +93,10 @@ void Rivals::z_test() {
       z_fires(static_cast<double>(canary_.errors), static_cast<double>(canary_.requests),
               static_cast<double>(baseline_.errors), static_cast<double>(baseline_.requests));
   for (const int32_t edge : edges()) {
-    fires |= z_fires(
-        slower_than(canary_.latency, edge), static_cast<double>(canary_.latency.total()),
-        slower_than(baseline_.latency, edge), static_cast<double>(baseline_.latency.total()));
+    fires |= z_fires(static_cast<double>(canary_.latency.above(edge)),
+                     static_cast<double>(canary_.latency.total()),
+                     static_cast<double>(baseline_.latency.above(edge)),
+                     static_cast<double>(baseline_.latency.total()));
   }
   if (fires) times_.z = second_;
 }

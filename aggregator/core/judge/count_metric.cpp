@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace serin::judge {
 namespace {
@@ -23,6 +24,26 @@ CountOptions count_options(const CountFamily& family, const Scope& scope, size_t
           .null = null_of(family, scope, baseline_hosts),
           .margin = family.settings().margin,
           .seconds_per_step = family.settings().seconds_per_step};
+}
+
+void mirror(Counts& counts, Offset& offset) {
+  std::swap(counts.canary, counts.baseline);
+  std::swap(counts.canary_bad, counts.baseline_bad);
+  offset.shift = -offset.shift;
+}
+
+Finding finding_of(const CountFamily& family, std::optional<uint32_t> host, const CountPlan& plan,
+                   const Detector& detector) {
+  Finding f;
+  f.metric = family.settings().metric;
+  f.edge_seconds = family.settings().edge_seconds;
+  f.host = host;
+  f.process = name(detector.process());
+  f.log_evidence = detector.log_evidence();
+  f.threshold = detector.threshold();
+  f.fired = detector.fired();
+  f.spread = plan.options.null.s;
+  return f;
 }
 
 CountMetric::CountMetric(const CountFamily& family, const Scope& scope, size_t baseline_hosts,
@@ -61,9 +82,7 @@ void CountMetric::step(const StepView& view, std::span<const size_t> rows) {
 
   counts.unbounded = family_.settings().law == Law::poisson;
   if (family_.settings().mirrored) {
-    std::swap(counts.canary, counts.baseline);
-    std::swap(counts.canary_bad, counts.baseline_bad);
-    offset.shift = -offset.shift;
+    mirror(counts, offset);
   } else {
     foresight_.step(counts, offset);
   }
@@ -79,14 +98,7 @@ void CountMetric::step(const StepView& view, std::span<const size_t> rows) {
 }
 
 Finding CountMetric::finding() const {
-  Finding f;
-  f.metric = family_.settings().metric;
-  f.edge_seconds = family_.settings().edge_seconds;
-  f.host = host_;
-  f.process = name(detector_.process());
-  f.log_evidence = detector_.log_evidence();
-  f.threshold = detector_.threshold();
-  f.fired = detector_.fired();
+  Finding f = finding_of(family_, host_, plan_, detector_);
   if (total_.canary > 0) f.canary = family_.shown_rate(total_.canary_bad / total_.canary);
   if (total_.baseline > 0) {
     f.baseline = family_.shown_rate(total_.baseline_bad / total_.baseline);
@@ -111,7 +123,6 @@ Finding CountMetric::finding() const {
     f.must_see = family_.settings().must_see_text;
   }
   f.warmup_margin = shown(fade_);
-  f.spread = plan_.options.null.s;
   f.history_assumed = family_.spread().assumed();
   return f;
 }

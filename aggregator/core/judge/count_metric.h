@@ -10,6 +10,12 @@ namespace serin::judge {
 CountOptions count_options(const CountFamily& family, const Scope& scope, size_t baseline_hosts,
                            double alpha);
 
+/// Where worse is lower, the baseline's surplus is judged: both cohorts change places.
+void mirror(Counts& counts, Offset& offset);
+/// What the test itself says; `host` is absent for the pool.
+Finding finding_of(const CountFamily& family, std::optional<uint32_t> host, const CountPlan& plan,
+                   const Detector& detector);
+
 /// One count metric of one scope: the test, what it has seen, what it would have seen.
 class CountMetric final : public Metric {
  public:

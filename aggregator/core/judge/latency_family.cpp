@@ -31,7 +31,9 @@ double upper(int32_t bucket) {
   return bucket_width() * (bucket + 1);
 }
 
-ExpHistogram pooled(std::span<const HostHistory> history) {
+}  // namespace
+
+ExpHistogram usual_latency(std::span<const HostHistory> history) {
   ExpHistogram all;
   for (const auto& host : history) {
     for (const auto& block : host.blocks) {
@@ -40,8 +42,6 @@ ExpHistogram pooled(std::span<const HostHistory> history) {
   }
   return all;
 }
-
-}  // namespace
 
 LatencyShape::LatencyShape(const ExpHistogram& usual)
     : offset_(usual.offset()), total_(static_cast<double>(usual.total())) {
@@ -108,7 +108,13 @@ int32_t edge_of_limit(double seconds) {
 }  // namespace
 
 bool LatencyFamily::present(std::span<const HostHistory> history) {
-  return pooled(history).total() >= kLeastRequests;
+  uint64_t requests = 0;
+  for (const auto& host : history) {
+    for (const auto& block : host.blocks) {
+      if (block.latency) requests += block.latency->total();
+    }
+  }
+  return requests >= kLeastRequests;
 }
 
 WarmupMargin LatencyFamily::margin_of(const Options& o, const LatencyShape& shape, int32_t edge,
@@ -230,7 +236,7 @@ std::vector<std::unique_ptr<Family>> LatencyFamily::make(const Options& o,
        {Share::latency_p50, Share::latency_p90, Share::latency_p99, Share::latency_p999}) {
     whole += alpha[static_cast<size_t>(share)];
   }
-  const auto shape = std::make_shared<const LatencyShape>(pooled(history));
+  const auto shape = std::make_shared<const LatencyShape>(usual_latency(history));
   const Edges edges = edges_of(o, *shape);
   std::vector<std::unique_ptr<Family>> out;
   for (const auto& [stream, edge] : edges) {

@@ -35,6 +35,9 @@ class LatencyShape {
   std::vector<double> above_;  // share of requests above bucket offset_ + i
 };
 
+/// The latencies of all hosts, before the deploy.
+ExpHistogram usual_latency(std::span<const HostHistory> history);
+
 /// Requests slower than one edge.
 class LatencyFamily final : public CountFamily {
  public:

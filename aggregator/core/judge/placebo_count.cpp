@@ -1,7 +1,5 @@
 #include "aggregator/core/judge/placebo_count.h"
 
-#include <utility>
-
 #include "aggregator/core/judge/count_metric.h"
 
 namespace serin::judge {
@@ -25,25 +23,12 @@ void PlaceboCount::step(const StepView& view, std::span<const size_t> rows) {
     counts.baseline = family_.baseline_requests();
     counts.baseline_bad = family_.baseline_bad();
   }
-  if (settings.mirrored) {
-    std::swap(counts.canary, counts.baseline);
-    std::swap(counts.canary_bad, counts.baseline_bad);
-    offset.shift = -offset.shift;
-  }
+  if (settings.mirrored) mirror(counts, offset);
   detector_.step(counts, offset);
 }
 
 Finding PlaceboCount::finding() const {
-  Finding f;
-  f.metric = family_.settings().metric;
-  f.edge_seconds = family_.settings().edge_seconds;
-  f.host = host_;
-  f.process = name(detector_.process());
-  f.log_evidence = detector_.log_evidence();
-  f.threshold = detector_.threshold();
-  f.fired = detector_.fired();
-  f.spread = plan_.options.null.s;
-  return f;
+  return finding_of(family_, host_, plan_, detector_);
 }
 
 }  // namespace serin::judge

@@ -21,16 +21,6 @@ constexpr int32_t kBelow = 16,
                   kAbove = 30;       // buckets around the past: a quarter, and thirteen times
 constexpr double kLongestMode = 60;  // seconds that the range reaches at least
 
-ExpHistogram pooled(std::span<const HostHistory> history) {
-  ExpHistogram all;
-  for (const auto& host : history) {
-    for (const auto& block : host.blocks) {
-      if (block.latency) all.merge(*block.latency);
-    }
-  }
-  return all;
-}
-
 BucketRange range_of(const ExpHistogram& past) {
   const auto last = past.offset() + static_cast<int32_t>(past.counts().size()) - 1;
   const int32_t low = std::max(past.offset() - kBelow, ExpHistogram::kMinIndex);
@@ -95,9 +85,13 @@ WarmupMargin latency_fade(const Options& o, const LatencyShape& shape) {
 }  // namespace
 
 ShapeFamily::ShapeFamily(const Options& options, double alpha, std::span<const HostHistory> history)
+    : ShapeFamily(options, alpha, history, usual_latency(history)) {}
+
+ShapeFamily::ShapeFamily(const Options& options, double alpha, std::span<const HostHistory> history,
+                         const ExpHistogram& past)
     : options_(options),
       alpha_(alpha),
-      range_(range_of(pooled(history))),
+      range_(range_of(past)),
       spread_({}, kLatencyPrior, 0),
       later_epochs_(later_epochs_of(options, history)),
       past_(range_.count, 0),
@@ -105,8 +99,7 @@ ShapeFamily::ShapeFamily(const Options& options, double alpha, std::span<const H
       usual_(range_.count, 0),
       baseline_(range_.count, 0),
       group_(range_.count, 0),
-      fade_(latency_fade(options, LatencyShape(pooled(history)))) {
-  const ExpHistogram past = pooled(history);
+      fade_(latency_fade(options, LatencyShape(past))) {
   const LatencyShape shape(past);
   const int32_t median = shape.edge(0.5).value_or(past.offset());
   slope_ = std::max(shape.log_odds_of_shift(median, kRestartShift) / kRestartShift, 1e-3);

@@ -42,6 +42,8 @@ class ShapeFamily final : public Family {
 
  private:
   static constexpr size_t kGroups = 16;
+  ShapeFamily(const Options& options, double alpha, std::span<const HostHistory> history,
+              const ExpHistogram& past);
   void refresh();
   [[nodiscard]] bool moved() const;
 
