@@ -101,6 +101,12 @@ struct Rig {
       put(c, now + 0.1);
     }
   }
+  /// A fleet that is known, and ten seconds of a watch.
+  void watch_v2_on_the_first_host() {
+    run(60);
+    start(0, "v2");
+    run(70);
+  }
   bool has(DecisionKind k, std::string v = "") {
     for (auto& d : audit)
       if (d.kind == k && (v.empty() || d.version == v)) {
@@ -192,9 +198,7 @@ TEST(Story, DeadHostOfAnEarlierStageIsNotSilenceOfThisOne) {
 }
 TEST(Story, HostReboot) {
   Rig r(6);
-  r.run(60);
-  r.start(0, "v2");
-  r.run(70);
+  r.watch_v2_on_the_first_host();
   Event fin;
   fin.kind = EventKind::final_;
   Event died;
@@ -214,9 +218,7 @@ TEST(Story, HostReboot) {
 }
 TEST(Story, ExpectedStop) {
   Rig r(6);
-  r.run(60);
-  r.start(0, "v2");
-  r.run(70);
+  r.watch_v2_on_the_first_host();
   Event died;
   died.kind = EventKind::process_died;
   died.version = "v2";
@@ -228,9 +230,7 @@ TEST(Story, ExpectedStop) {
 }
 TEST(Story, UnknownVersionIsNotGone) {
   Rig r(6);
-  r.run(60);
-  r.start(0, "v2");
-  r.run(70);
+  r.watch_v2_on_the_first_host();
   Event died;
   died.kind = EventKind::process_died;
   died.version = "v2";
@@ -269,9 +269,7 @@ TEST(Story, PersonRollsBackWhatPassedOnTwoHosts) {
 }
 TEST(Story, FarewellFilledLate) {
   Rig r(6);
-  r.run(60);
-  r.start(0, "v2");
-  r.run(70);
+  r.watch_v2_on_the_first_host();
   Sample late;
   {
     auto i = r.id(0);
@@ -418,9 +416,7 @@ TEST(Story, NewHostOnSettledOpenVersionJoins) {
 }
 TEST(Story, PassThenRollbackThenRestart) {
   Rig r(8);
-  r.run(60);
-  r.start(0, "v2");
-  r.run(70);
+  r.watch_v2_on_the_first_host();
   Control c;
   c.kind = ControlKind::act;
   c.act = Act::pass;
