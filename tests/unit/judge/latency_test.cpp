@@ -10,6 +10,7 @@ namespace serin::judge {
 namespace {
 
 using test::Fleet;
+using test::uneven_latency;
 using test::World;
 
 ExpHistogram usual_latencies() {
@@ -49,20 +50,6 @@ TEST(LatencyShape, ReadsSharesOffTheHistogram) {
   EXPECT_EQ(LatencyShape(ExpHistogram()).slower(0), 0);
 }
 
-/// Hosts that differ as real ones do: 5 % in latency, 3 % of noise, 2 % from restart to restart.
-World uneven(uint32_t hosts, double rate) {
-  return {.hosts = hosts,
-          .rate = rate,
-          .host_sd = .2,
-          .noise_sd = .2,
-          .restart_sd = .1,
-          .history_blocks = 30,
-          .latency = true,
-          .latency_host_sd = .05,
-          .latency_noise_sd = .03,
-          .latency_restart_sd = .02};
-}
-
 double warms_up(double seconds) {
   return std::exp(.5 * std::exp(-seconds / 20));
 }
@@ -82,7 +69,7 @@ std::string metric_that_fires(const World& world, uint64_t seed, double seconds,
 
 TEST(Latency, HostsOfTheirOwnSpeedThatWarmUpAreNotRolledBack) {
   for (uint64_t seed = 1; seed <= 40; ++seed) {
-    World world = uneven(seed % 2 ? 6 : 20, 40);
+    World world = uneven_latency(seed % 2 ? 6 : 20, 40);
     world.slower = warms_up;
     if (seed % 4 == 0) {
       world.incident_from = 60;
@@ -96,13 +83,13 @@ TEST(Latency, HostsOfTheirOwnSpeedThatWarmUpAreNotRolledBack) {
 // it for a regression.
 TEST(Latency, AHostThatDoesNotWarmUpIsNotRolledBackEither) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
-    EXPECT_EQ(metric_that_fires(uneven(seed % 2 ? 6 : 20, 15), seed, 280), "") << seed;
+    EXPECT_EQ(metric_that_fires(uneven_latency(seed % 2 ? 6 : 20, 15), seed, 280), "") << seed;
   }
 }
 
 TEST(Latency, TwiceAsSlowIsFoundOnceTheWarmUpMarginLetsIt) {
   for (uint64_t seed = 1; seed <= 10; ++seed) {
-    World world = uneven(8, 50);
+    World world = uneven_latency(8, 50);
     world.slower = [](double) { return 2.0; };
     double at = 0;
     EXPECT_EQ(metric_that_fires(world, seed, 120, &at).substr(0, 8), "latency_") << seed;
@@ -113,7 +100,7 @@ TEST(Latency, TwiceAsSlowIsFoundOnceTheWarmUpMarginLetsIt) {
 TEST(Latency, ASlowModeIsFoundInTheTail) {
   int tail = 0;
   for (uint64_t seed = 1; seed <= 10; ++seed) {
-    World world = uneven(10, 50);
+    World world = uneven_latency(10, 50);
     world.slow_share = .03;
     world.slow_seconds = 2;
     const std::string metric = metric_that_fires(world, seed, 150);
@@ -123,7 +110,7 @@ TEST(Latency, ASlowModeIsFoundInTheTail) {
 }
 
 TEST(Latency, AFindingSpeaksInLatency) {
-  World world = uneven(20, 100);
+  World world = uneven_latency(20, 100);
   world.slower = [](double) { return 1.6; };
   Fleet fleet(world, 3);
   Battery battery({}, fleet.history());
@@ -149,7 +136,7 @@ TEST(Latency, AFindingSpeaksInLatency) {
 
 TEST(Latency, WithoutLatenciesInThePastErrorsKeepAllOfTheAlpha) {
   const auto threshold = [](bool latency) {
-    World world = uneven(6, 40);
+    World world = uneven_latency(6, 40);
     world.latency = latency;
     Fleet fleet(world, 1);
     Battery battery({}, fleet.history());
@@ -199,7 +186,7 @@ Battery watched(const Options& options, Fleet& fleet, double seconds) {
 }
 
 TEST(Latency, TheOperatorsLimitIsAnEdgeOfItsOwn) {
-  Fleet fleet(uneven(8, 50), 5);
+  Fleet fleet(uneven_latency(8, 50), 5);
   const Battery battery = watched({.latency_slo_seconds = .3}, fleet, 10);
   const auto findings = battery.findings();
   const Finding* limit = find(findings, "latency_slo");
@@ -213,17 +200,17 @@ TEST(Latency, TheOperatorsLimitIsAnEdgeOfItsOwn) {
 }
 
 TEST(Latency, ALimitAtAnEdgeThatIsThereAlreadyIsNotJudgedTwice) {
-  Fleet fleet(uneven(8, 50), 5);
+  Fleet fleet(uneven_latency(8, 50), 5);
   const Battery four = watched({}, fleet, 5);
   const double p90 = *find(four.findings(), "latency_p90")->edge_seconds;
-  Fleet same(uneven(8, 50), 5);
+  Fleet same(uneven_latency(8, 50), 5);
   const Battery battery = watched({.latency_slo_seconds = 1.01 * p90}, same, 5);
   EXPECT_EQ(find(battery.findings(), "latency_slo"), nullptr);
 }
 
 TEST(Latency, ALimitThatHardlyAnyRequestReachesIsFoundWhenTheyDo) {
   for (uint64_t seed = 1; seed <= 5; ++seed) {
-    World world = uneven(10, 50);
+    World world = uneven_latency(10, 50);
     world.slow_share = .05;
     world.slow_seconds = 20;
     Fleet fleet(world, seed);
@@ -237,7 +224,7 @@ TEST(Latency, ALimitThatHardlyAnyRequestReachesIsFoundWhenTheyDo) {
 
 TEST(Latency, ALimitThatHardlyAnyRequestReachesIsNoReasonToRollBackAHealthyHost) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
-    World world = uneven(seed % 2 ? 6 : 20, 40);
+    World world = uneven_latency(seed % 2 ? 6 : 20, 40);
     world.slower = warms_up;
     Fleet fleet(world, seed);
     const Battery battery = watched({.latency_slo_seconds = seed % 2 ? 1.0 : 5.0}, fleet, 150);
@@ -246,7 +233,7 @@ TEST(Latency, ALimitThatHardlyAnyRequestReachesIsNoReasonToRollBackAHealthyHost)
 }
 
 World without_past(double factor) {
-  World world = uneven(12, 50);
+  World world = uneven_latency(12, 50);
   world.history_blocks = 0;
   world.slower = [factor](double) { return factor; };
   return world;

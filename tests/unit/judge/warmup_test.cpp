@@ -15,6 +15,7 @@ using test::binomial;
 using test::Fleet;
 using test::poisson;
 using test::Rng;
+using test::uneven_latency;
 using test::World;
 
 constexpr auto kErrors = WarmupStream::errors;
@@ -183,19 +184,6 @@ TEST(Warmup, OldRestartsAreForgotten) {
 
 // ---- with the whole battery
 
-World uneven(double rate) {
-  return {.hosts = 12,
-          .rate = rate,
-          .host_sd = .2,
-          .noise_sd = .2,
-          .restart_sd = .1,
-          .history_blocks = 30,
-          .latency = true,
-          .latency_host_sd = .05,
-          .latency_noise_sd = .03,
-          .latency_restart_sd = .02};
-}
-
 /// Size of the latency and error warm-up of one restart.
 World warming(World world, double size) {
   const auto before = world.slower;
@@ -253,7 +241,7 @@ std::shared_ptr<const WarmupProfile> learnt(double rate, double size, int restar
   Rng rng(seed);
   for (int i = 0; i < restarts; ++i) {
     const double this_one = size * std::exp(.2 * test::normal(rng));
-    profile->learn(watched(warming(uneven(rate), this_one), rng()));
+    profile->learn(watched(warming(uneven_latency(12, rate), this_one), rng()));
   }
   return profile;
 }
@@ -266,7 +254,7 @@ TEST(WarmupBattery, HealthyRestartsAreNotRolledBackWithALearntMargin) {
     const auto profile = learnt(rate, size, 2 + 2 * static_cast<int>(fleet), 100 + fleet);
     Rng rng(fleet);
     for (int run = 0; run < 8; ++run, ++runs) {
-      World world = warming(uneven(rate), size * std::exp(.2 * test::normal(rng)));
+      World world = warming(uneven_latency(12, rate), size * std::exp(.2 * test::normal(rng)));
       if (run % 4 == 0) world.incident_from = 20, world.incident_to = 50;
       fired += std::isfinite(test::seconds_to_fire(world, rng(), 100, {.warmup = profile}));
     }
@@ -279,7 +267,7 @@ TEST(WarmupBattery, RegressionsAreFoundSoonerThanWithTheDefault) {
   const auto profile = learnt(rate, 0, 8, 7);
   double with = 0, without = 0;
   for (uint64_t seed = 1; seed <= 6; ++seed) {
-    World world = uneven(rate);
+    World world = uneven_latency(12, rate);
     world.slower = [](double) { return 2.0; };
     with += std::min(test::seconds_to_fire(world, seed, 120, {.warmup = profile}), 120.0) / 6;
     without += std::min(test::seconds_to_fire(world, seed, 120), 120.0) / 6;

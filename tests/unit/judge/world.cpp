@@ -101,6 +101,19 @@ void Fleet::next() {
   }
 }
 
+World uneven_latency(uint32_t hosts, double rate) {
+  return {.hosts = hosts,
+          .rate = rate,
+          .host_sd = .2,
+          .noise_sd = .2,
+          .restart_sd = .1,
+          .history_blocks = 30,
+          .latency = true,
+          .latency_host_sd = .05,
+          .latency_noise_sd = .03,
+          .latency_restart_sd = .02};
+}
+
 double seconds_to_fire(const World& world, uint64_t seed, double seconds, Options options) {
   Fleet fleet(world, seed);
   options.step_seconds = world.step_seconds;
