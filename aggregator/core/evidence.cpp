@@ -150,9 +150,9 @@ void Fold::State::close_seconds(Service& service) {
   }
 }
 
-bool Fold::State::in_other_deploy(const Service& service, const Deploy& deploy, uint32_t host) const {
+bool Fold::State::in_deploy(const Service& service, uint32_t host, const Deploy* but) const {
   return std::ranges::any_of(deploys, [&](const auto& other) {
-    if (other.get() == &deploy || !other->open() || other->service != service.name) return false;
+    if (other.get() == but || !other->open() || other->service != service.name) return false;
     const Canary* canary = other->find(host);
     return canary != nullptr && !canary->left;
   });
@@ -194,7 +194,7 @@ void Fold::State::gather(Service& service, Deploy& deploy, int64_t second) {
     } else if (canary == nullptr && cell.judged &&
                cell.age_seconds >= policy.baseline_age_seconds &&
                is_one_of(deploy.baseline_versions, cell.version) &&
-               !in_other_deploy(service, deploy, cell.host)) {
+               !in_deploy(service, cell.host, &deploy)) {
       fold_in(deploy.baseline_step, cell);
       baseline.requests += cell.requests;
       baseline.errors += cell.errors;

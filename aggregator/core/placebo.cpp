@@ -33,14 +33,6 @@ int64_t phase_of(const std::string& name) {
   return hash;
 }
 
-const History::Block* find_block(const Track& track, int64_t index, const std::string& version) {
-  const auto& blocks = track.history.blocks();
-  for (auto it = blocks.rbegin(); it != blocks.rend() && it->index >= index; ++it) {
-    if (it->index == index && it->version == version && it->samples > 0) return &*it;
-  }
-  return nullptr;
-}
-
 judge::HostStep step_of_block(const judge::HostHistory::Block& block, uint32_t host) {
   return {.host = host,
           .requests = block.requests,
@@ -96,11 +88,7 @@ bool Fold::State::untouched(const Service& service, const Track& track, const st
   const double age_us = policies.of(service.name).baseline_age_seconds * 1e6;
   const auto young_us = static_cast<double>(block * kBlockUs - track.generation_since_us);
   if (track.generation_since_us != 0 && young_us < age_us) return false;
-  return std::ranges::none_of(deploys, [&](const auto& deploy) {
-    if (!deploy->open() || deploy->service != service.name) return false;
-    const Canary* canary = deploy->find(track.index);
-    return canary != nullptr && !canary->left;
-  });
+  return !in_deploy(service, track.index);
 }
 
 /// The settled version that most untouched hosts run; empty where too few do.
@@ -166,7 +154,8 @@ void Fold::State::step_round(Service& service, Placebos::Round& round, int64_t b
     Placebos::Member& member = round.members[i];
     if (member.out) continue;
     const Track& track = *service.tracks[member.host];
-    const History::Block* seen = find_block(track, block, round.version);
+    const History::Block* seen = track.history.find(block, round.version);
+    if (seen != nullptr && seen->samples == 0) seen = nullptr;  // only its process ended in it
     member.missed = seen == nullptr ? member.missed + 1 : 0;
     member.out = member.missed >= Placebos::kMissedBlocks ||
                  track.generation != member.generation ||

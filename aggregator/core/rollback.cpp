@@ -381,7 +381,7 @@ void Fold::State::verify_recovery(Service& service, Deploy& deploy, int64_t seco
         canary_requests += static_cast<double>(cell.requests);
         canary_errors += static_cast<double>(bad_in(cell));
       } else if (canary == nullptr && service.settled(cell.version) &&
-                 !in_other_deploy(service, deploy, cell.host)) {
+                 !in_deploy(service, cell.host, &deploy)) {
         baseline_requests += static_cast<double>(cell.requests);
         baseline_errors += static_cast<double>(bad_in(cell));
       }

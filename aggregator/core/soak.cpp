@@ -15,14 +15,6 @@ constexpr double kBlockSeconds = 10;
 /// Of the deploy's probability of a false rollback, in addition to it.
 constexpr double kSoakShare = 0.1;
 
-const History::Block* block_of(const Track& track, int64_t index, const std::string& version) {
-  const auto& blocks = track.history.blocks();
-  for (auto block = blocks.rbegin(); block != blocks.rend() && block->index >= index; ++block) {
-    if (block->index == index && block->version == version) return &*block;
-  }
-  return nullptr;
-}
-
 double age_at(const Track& track, int64_t at_us) {
   return std::max(0.0, static_cast<double>(at_us - track.generation_since_us) / 1e6);
 }
@@ -99,10 +91,10 @@ void Fold::State::soak_block(Service& service, Soak& soak, int64_t index) {
     const bool ours = std::ranges::find(soak.hosts, track->index) != soak.hosts.end();
     const bool theirs =
         std::ranges::find(soak.baseline_versions, track->version) != soak.baseline_versions.end() &&
-        !in_other_deploy(service, *deploy, track->index) &&
+        !in_deploy(service, track->index, deploy) &&
         age_at(*track, index * History::kBlockUs) >= policy.baseline_age_seconds;
     if (!ours && (!theirs || track->version == soak.version)) continue;
-    const History::Block* block = block_of(*track, index, track->version);
+    const History::Block* block = track->history.find(index, track->version);
     if (block != nullptr) (ours ? canary : baseline).push_back(step_of_block(*track, *block));
   }
   const int64_t end_us = (index + 1) * History::kBlockUs;

@@ -150,7 +150,8 @@ struct Fold::State {
   void feed(Service& service, Deploy& deploy, int64_t second);
   void settle_cadence(Service& service, Deploy& deploy, int64_t second);
   void watch_fleet(Deploy& deploy, int64_t second);
-  bool in_other_deploy(const Service& service, const Deploy& deploy, uint32_t host) const;
+  /// Is the host a canary of an open deploy, other than `but`?
+  bool in_deploy(const Service& service, uint32_t host, const Deploy* but = nullptr) const;
 
   // ---- placebo.cpp
   void run_placebos(Service& service);

@@ -17,6 +17,13 @@ void mean_in(std::optional<double>& mean, std::optional<uint64_t> value, uint32_
 }  // namespace
 
 /// The block of a time and a version, made in its place where there is none.
+const History::Block* History::find(int64_t index, std::string_view version) const {
+  for (auto block = blocks_.rbegin(); block != blocks_.rend() && block->index >= index; ++block) {
+    if (block->index == index && block->version == version) return &*block;
+  }
+  return nullptr;
+}
+
 History::Block& History::block_at(int64_t time_us, const std::string& version) {
   const int64_t index = time_us / kBlockUs;
   auto at = blocks_.end();

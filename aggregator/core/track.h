@@ -4,6 +4,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "aggregator/core/counter_book.h"
@@ -30,6 +31,8 @@ class History {
   void add(int64_t middle_us, const Sample& sample, const CounterBook& counters);
   void add_end(int64_t at_us, const std::string& version);
   [[nodiscard]] const std::deque<Block>& blocks() const { return blocks_; }
+  /// Null where there is none; looks from the newest on.
+  [[nodiscard]] const Block* find(int64_t index, std::string_view version) const;
 
  private:
   Block& block_at(int64_t time_us, const std::string& version);
