@@ -17,7 +17,7 @@ function(step)
   endif()
 endfunction()
 step(${CMAKE_COMMAND} -S ${CPACK_SERIN_SOURCE} -B ${folder} -G Ninja -DCMAKE_BUILD_TYPE=Release
-  "-DCMAKE_CXX_FLAGS_RELEASE=${CPACK_SERIN_FLAGS}" "-DCMAKE_EXE_LINKER_FLAGS=${CPACK_SERIN_LINK} -Wl,-z,relro,-z,now"
+  "-DCMAKE_CXX_FLAGS_RELEASE=${CPACK_SERIN_FLAGS}" "-DCMAKE_EXE_LINKER_FLAGS=${CPACK_SERIN_LINK}"
   -DCMAKE_INSTALL_PREFIX=/usr -DSERIN_TESTS=OFF -DSERIN_DEMO=OFF -DSERIN_PORTABLE=${portable})
 step(${CMAKE_COMMAND} --build ${folder} --target serin_packaged)
 set(CPACK_INSTALL_CMAKE_PROJECTS "${folder};serin;ALL;/")

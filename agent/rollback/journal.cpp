@@ -170,7 +170,9 @@ Result<void> JournalFolder::create(const std::string& service, const std::string
 Result<void> JournalFolder::retire(const Record& record) const {
   const auto from = pending_path(record.service);
   const auto to = done_path(record.id);
-  ::truncate(from.c_str(), static_cast<off_t>(record.sound_bytes));  // gives back the reserved room
+  // Gives back the reserved room. Where it cannot, the record is only larger than it need be.
+  if (::truncate(from.c_str(), static_cast<off_t>(record.sound_bytes)) != 0)
+    log::warning("{}", failed("cut to length", from).error().message);
   if (::rename(from.c_str(), to.c_str()) != 0) return failed("move to done/", from);
   if (auto done = sync_folder(state_ / "done"); !done) return done;
   return sync_folder(state_ / "pending");
