@@ -101,6 +101,7 @@ constexpr size_t kMostFileBytes = size_t{256} * 1024;
 constexpr size_t kMostRequestSources = 16;
 constexpr size_t kMostBusinessMetrics = 16;
 constexpr size_t kMostActions = 8;
+constexpr double kLongestDeadManSeconds = 3600;  // later a failure is hardly the version's
 constexpr size_t kMostUnits = 16;
 
 void read_process(ConfigTable& root, ServiceFile& service) {
@@ -244,6 +245,20 @@ void read_lists(ConfigTable& root, ServiceFile& service) {
   }
 }
 
+void read_dead_man(ConfigTable& root, ServiceFile& service) {
+  auto table = root.table("dead_man");
+  if (!table) return;
+  if (!table->has("within"))
+    table->missing("within", "how long after a version's start the host may still go back");
+  ServiceFile::DeadMan dead_man;
+  dead_man.within_seconds = table->duration_seconds("within").value_or(dead_man.within_seconds);
+  if (dead_man.within_seconds <= 0 || dead_man.within_seconds > kLongestDeadManSeconds)
+    table->problem("within", "must be more than nothing and at most 1h");
+  if (service.rollback.empty())
+    root.problem("dead_man", "needs a [[rollback]]: without one there is nothing it could do");
+  service.dead_man = dead_man;
+}
+
 }  // namespace
 
 Result<ServiceFile> parse_service_file(std::string_view text, const std::filesystem::path& file) {
@@ -260,11 +275,7 @@ Result<ServiceFile> parse_service_file(std::string_view text, const std::filesys
   read_process(*root, service);
   read_version(*root, service);
   read_lists(*root, service);
-  if (auto dead_man = root->table("dead_man")) {
-    dead_man->duration_seconds("within");
-    root->problem("dead_man",
-                  "is not supported by this version; a rollback needs a signed command");
-  }
+  read_dead_man(*root, service);
   if (auto finished = root->finish(); !finished) return std::unexpected(finished.error());
   return service;
 }

@@ -36,6 +36,8 @@ namespace serin {
 ///   [[rollback]]                        # tried when the one before could not be done
 ///   action = "command"
 ///   command = ["/usr/local/bin/put-back", "api"]
+///   [dead_man]                          # this host may go back by itself when it is cut off
+///   within = "10m"
 struct ServiceFile {
   struct ByUnit {
     std::vector<std::string> units;
@@ -100,6 +102,13 @@ struct ServiceFile {
     double timeout_seconds = 120;
   };
   std::vector<Rollback> rollback;  ///< tried in order
+
+  /// Root allows this host to go back without a signature: a new version that fails, unconfirmed,
+  /// while nobody can be reached.
+  struct DeadMan {
+    double within_seconds = 600;  ///< after the version's start; later never
+  };
+  std::optional<DeadMan> dead_man;  ///< absent: not allowed
 };
 
 /// Reads one text; `file` gives the service's name and stands in the errors, but is not opened (the

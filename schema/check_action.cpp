@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <initializer_list>
 
 #include "schema/check.h"
 #include "schema/fields.h"
@@ -15,17 +17,20 @@ constexpr size_t kSignatureBytes = 64;   ///< Ed25519
 
 Result<void> check(const Command& command) {
   Fields fields("command");
-  const Need versions = command.kind == CommandKind::rollback ? Need::required : Need::optional;
+  const auto needed = [&](std::initializer_list<CommandKind> kinds) {
+    return std::ranges::find(kinds, command.kind) != kinds.end() ? Need::required : Need::optional;
+  };
+  using enum CommandKind;
   fields.hex(command.id, "id", kCommandIdDigits);
   fields.expect(command.revision > 0, "revision", "counts from 1");
   fields.text(command.deploy, "deploy", limits::kIdBytes);
   fields.host(command.host, "host");
   fields.service(command.service, "service");
-  fields.version(command.condemned, "condemned", versions);
-  fields.version(command.target, "target", versions);
+  fields.version(command.condemned, "condemned", needed({rollback, drill}));
+  fields.version(command.target, "target", needed({rollback, drill, confirm}));
   fields.time(command.issued_us, "issued");
   fields.time(command.not_after_us, "not_after");
-  fields.hex(command.supersedes, "supersedes", kCommandIdDigits, Need::optional);
+  fields.hex(command.supersedes, "supersedes", kCommandIdDigits, needed({cancel}));
   return fields.outcome();
 }
 
@@ -57,13 +62,19 @@ Result<void> check(const HelperReply& reply) {
   fields.version(reply.target, "target");
   fields.most(reply.steps.size(), "steps", limits::kSteps);
   for (const HelperStep& step : reply.steps) {
-    fields.text(step.name, "steps.name", limits::kNameBytes, Need::required);
+    fields.text(step.name, "steps.name", limits::kStepNameBytes, Need::required);
     fields.text(step.reason, "steps.reason", limits::kStepReasonBytes);
     fields.time(step.wall_us, "steps.wall");
   }
   fields.version(reply.version, "version");
   fields.text(reply.artefact, "artefact", limits::kIdBytes);
   fields.version(reply.selected, "selected");
+  fields.text(reply.ready_text, "ready_text", limits::kStepReasonBytes);
+  fields.version(reply.ready_target, "ready_target");
+  fields.amount(reply.rehearsed_seconds, "rehearsed_seconds");
+  fields.time(reply.rehearsed_wall_us, "rehearsed_wall");
+  fields.amount(reply.dead_man_seconds, "dead_man_seconds");
+  fields.version(reply.confirmed, "confirmed");
   return fields.outcome();
 }
 

@@ -15,6 +15,8 @@ inline constexpr size_t kIdBytes = 256;
 inline constexpr size_t kNameBytes = 128;
 /// A sentence for people; a longer one is cut when it is written.
 inline constexpr size_t kTextBytes = 1024;
+/// Names of the helper's steps: ours alone.
+inline constexpr size_t kStepNameBytes = 32;
 /// kSteps of these fit the helper socket's 16 KiB.
 inline constexpr size_t kStepReasonBytes = 256;
 /// The effective policy of a whole fleet, in one message.
@@ -29,7 +31,7 @@ inline constexpr size_t kMetrics = 256;
 inline constexpr size_t kFacts = 256;
 /// Hosts of a decision: with ids of 20 bytes, what 64 KiB hold.
 inline constexpr size_t kHosts = 2000;
-/// A rollback has about eight, twice that with a second action.
+/// A rollback has about eight, twice that with a second action; a drill eleven.
 inline constexpr size_t kSteps = 32;
 
 /// The year 2096: up to here whole microseconds survive a double in seconds.

@@ -132,7 +132,7 @@ struct Event {
   bool ambiguous = false;
   bool expected = false;   ///< process_died: the end was asked for (a restart by the helper, a stop)
   std::optional<int32_t> exit_code, signal;  ///< absent where the kernel does not tell
-  std::string step;        ///< rollback_step: accepted preflight switched restarted healthy verified failed refused
+  std::string step;        ///< rollback_step, drill_step: as in HelperStep; further `refused`
   std::string reason;      ///< why a step failed or was refused; free text elsewhere
   std::string command;     ///< command id, hex
   std::string deploy;
@@ -253,6 +253,11 @@ enum class Refusal : uint8_t {
   irreversible, action, busy, not_owned, peer,
 };
 
+/// What a command, or the dead-man, made the helper do.
+enum class HelperTask : uint8_t { rollback, drill, dead_man };
+/// Whether a rollback would work right now, as far as looking tells.
+enum class Ready : uint8_t { unknown, yes, no };
+
 struct HelperRequest {
   HelperVerb verb = HelperVerb::status;
   std::string service;
@@ -261,7 +266,9 @@ struct HelperRequest {
 };
 
 struct HelperStep {
-  std::string name;    ///< accepted preflight switched restarted healthy verified failed
+  /// accepted preflight switched restarted healthy verified failed cancelled; of a drill further
+  /// back_switched back_restarted back_healthy back_verified drilled
+  std::string name;
   std::string reason;
   int64_t wall_us = 0;
   friend bool operator==(const HelperStep&, const HelperStep&) = default;
@@ -275,6 +282,14 @@ struct HelperReply {
   std::string deploy, condemned, target;  ///< of that command
   std::vector<HelperStep> steps;
   std::string version, artefact, selected;  ///< inspect
+  HelperTask task = HelperTask::rollback;   ///< status: what `command` is; of the dead-man's the helper makes the id
+  Ready ready = Ready::unknown;             ///< status; unknown also from helpers that do not tell
+  std::string ready_text;                   ///< why not
+  std::string ready_target;                 ///< what a rollback would go back to, as the helper would choose
+  std::optional<double> rehearsed_seconds;  ///< how long the last drill took to get there
+  int64_t rehearsed_wall_us = 0;            ///< when, by the host's own clock
+  std::optional<double> dead_man_seconds;   ///< root's file allows the dead-man, for so long after a version's start
+  std::string confirmed;                    ///< the last version that a signed command confirmed as healthy
   friend bool operator==(const HelperReply&, const HelperReply&) = default;
 };
 
@@ -291,6 +306,8 @@ std::string_view name(ReasonKind);
 std::string_view name(HelperVerb);
 std::string_view name(HelperAnswer);
 std::string_view name(Refusal);
+std::string_view name(HelperTask);
+std::string_view name(Ready);
 
 /// The inverse for the kinds that are read from text; nullopt for an unknown name.
 std::optional<Phase> phase_from(std::string_view);

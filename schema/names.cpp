@@ -24,8 +24,8 @@ constexpr std::array<std::string_view, 4> kCommands = {"rollback", "drill", "can
 constexpr std::array<std::string_view, 19> kDecisions = {
     "opened",        "rollback",        "pass",     "inconclusive", "rolled_back", "recovered",
     "not_the_cause", "rollback_failed", "frozen",   "withdrawn",    "superseded",  "held",
-    "released",      "settled",         "absolved", "incident",     "returned",
-    "warmup",        "trust"};
+    "released",      "settled",         "absolved", "incident",     "returned",    "warmup",
+    "trust"};
 constexpr std::array<std::string_view, 4> kReasons = {"none", "evidence", "guardrail", "act"};
 constexpr std::array<std::string_view, 4> kVerbs = {"status", "inspect", "execute", "dead_man"};
 constexpr std::array<std::string_view, 6> kAnswers = {"ok",          "accepted", "done",
@@ -34,6 +34,9 @@ constexpr std::array<std::string_view, 17> kRefusals = {
     "none",         "bad_request", "unsupported", "key",       "signature", "host",
     "service",      "expired",     "not_running", "ambiguous", "target",    "held",
     "irreversible", "action",      "busy",        "not_owned", "peer"};
+
+constexpr std::array<std::string_view, 3> kTasks = {"rollback", "drill", "dead_man"};
+constexpr std::array<std::string_view, 3> kReadies = {"unknown", "yes", "no"};
 
 /// A value outside the enum can only come from a cast of our own that went wrong.
 template <typename E>
@@ -85,6 +88,12 @@ std::string_view name(HelperAnswer value) {
 }
 std::string_view name(Refusal value) {
   return name_of(kRefusals, value);
+}
+std::string_view name(HelperTask value) {
+  return name_of(kTasks, value);
+}
+std::string_view name(Ready value) {
+  return name_of(kReadies, value);
 }
 
 std::optional<Phase> phase_from(std::string_view text) {

@@ -53,7 +53,15 @@ HelperReply read_reply(const fbs::HelperReply& from, Fields& faults) {
       .steps = read_steps(from.steps(), faults),
       .version = text(from.version(), "version", faults),
       .artefact = text(from.artefact(), "artefact", faults),
-      .selected = text(from.selected(), "selected", faults)};
+      .selected = text(from.selected(), "selected", faults),
+      .task = known<HelperTask>(from.task(), fbs::HelperTask::MAX, "task", faults),
+      .ready = known<Ready>(from.ready(), fbs::Ready::MAX, "ready", faults),
+      .ready_text = text(from.ready_text(), "ready_text", faults),
+      .ready_target = text(from.ready_target(), "ready_target", faults),
+      .rehearsed_seconds = from.rehearsed_seconds(),
+      .rehearsed_wall_us = from.rehearsed_wall_us(),
+      .dead_man_seconds = from.dead_man_seconds(),
+      .confirmed = text(from.confirmed(), "confirmed", faults)};
   if (const auto outcome = check(reply); !outcome) faults.fault(outcome.error());
   return reply;
 }
@@ -83,11 +91,17 @@ Bytes encode(const HelperReply& reply) {
   const auto version = put(builder, reply.version);
   const auto artefact = put(builder, reply.artefact);
   const auto selected = put(builder, reply.selected);
+  const auto ready_text = put_sentence(builder, reply.ready_text, limits::kStepReasonBytes);
+  const auto ready_target = put(builder, reply.ready_target);
+  const auto confirmed = put(builder, reply.confirmed);
   fbs::FinishHelperReplyBuffer(
-      builder,
-      fbs::CreateHelperReply(builder, static_cast<fbs::HelperAnswer>(reply.answer),
-                             static_cast<fbs::Refusal>(reply.refusal), sentence, command, deploy,
-                             condemned, target, steps, version, artefact, selected));
+      builder, fbs::CreateHelperReply(
+                   builder, static_cast<fbs::HelperAnswer>(reply.answer),
+                   static_cast<fbs::Refusal>(reply.refusal), sentence, command, deploy, condemned,
+                   target, steps, version, artefact, selected,
+                   static_cast<fbs::HelperTask>(reply.task), static_cast<fbs::Ready>(reply.ready),
+                   ready_text, ready_target, finite(reply.rehearsed_seconds),
+                   reply.rehearsed_wall_us, finite(reply.dead_man_seconds), confirmed));
   return finished(builder);
 }
 

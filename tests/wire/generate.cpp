@@ -10,7 +10,7 @@
 namespace serin::test {
 namespace {
 
-constexpr std::array<std::string_view, 12> kPieces = {"a", "Z9", " ",  "\"", "\\", "/",
+constexpr std::array<std::string_view, 12> kPieces = {"a", "Z9", " ", "\"", "\\", "/",
                                                       "é", "→",  "😀", "{[", ":,", "null"};
 
 }  // namespace
@@ -214,17 +214,18 @@ std::string Generator::warmup() {
 }
 
 Command Generator::command() {
+  const auto kind = any_of<CommandKind>(4);
   return {.id = hex(32),
           .revision = static_cast<uint32_t>(1 + below(0xFFFFFFFF)),
           .deploy = text(),
           .host = host(),
           .service = service(),
-          .kind = any_of<CommandKind>(4),
+          .kind = kind,
           .condemned = version(),
           .target = version(),
           .issued_us = time(),
           .not_after_us = time(),
-          .supersedes = coin() ? hex(32) : "",
+          .supersedes = kind == CommandKind::cancel || coin() ? hex(32) : "",
           .force = coin()};
 }
 
@@ -282,9 +283,17 @@ HelperReply Generator::helper_reply() {
                    .steps = {},
                    .version = coin() ? version() : "",
                    .artefact = text(),
-                   .selected = coin() ? version() : ""};
+                   .selected = coin() ? version() : "",
+                   .task = any_of<HelperTask>(3),
+                   .ready = any_of<Ready>(3),
+                   .ready_text = text(),
+                   .ready_target = coin() ? version() : "",
+                   .rehearsed_seconds = coin() ? std::optional(1.9) : std::nullopt,
+                   .rehearsed_wall_us = coin() ? time() : 0,
+                   .dead_man_seconds = coin() ? std::optional(600.0) : std::nullopt,
+                   .confirmed = coin() ? version() : ""};
   for (uint64_t i = below(limits::kSteps + 1); i > 0; --i) {
-    made.steps.push_back({.name = "s" + text(), .reason = text(40), .wall_us = time()});
+    made.steps.push_back({.name = "s" + text(6), .reason = text(40), .wall_us = time()});
   }
   return made;
 }

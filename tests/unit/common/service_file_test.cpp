@@ -350,7 +350,32 @@ TEST(ServiceFile, AllProblemsAreListedAtOnce) {
       "api.toml:1: unknown key 'untis' (did you mean 'unit'?)\n"
       "api.toml:2: 'exe' must be an absolute path, not \"api\"\n"
       "api.toml:3: unknown key 'rollbck' (did you mean 'rollback'?)\n"
-      "api.toml:5: 'dead_man' is not supported by this version; a rollback needs a signed command");
+      "api.toml:5: 'dead_man' needs a [[rollback]]: without one there is nothing it could do");
+}
+
+TEST(ServiceFile, TheDeadManIsThereOnlyWhereItIsAskedFor) {
+  const std::string rollback = "[[rollback]]\naction = \"command\"\ncommand = [\"/bin/back\"]\n";
+  const auto without = parse_service_file("exe = \"/a\"\n" + rollback, "/d/api.toml");
+  ASSERT_TRUE(without) << without.error().message;
+  EXPECT_FALSE(without->dead_man);
+  const auto with = parse_service_file(
+      "exe = \"/a\"\n" + rollback + "[dead_man]\nwithin = \"10m\"\n", "/d/api.toml");
+  ASSERT_TRUE(with) << with.error().message;
+  ASSERT_TRUE(with->dead_man);
+  EXPECT_EQ(with->dead_man->within_seconds, 600);
+}
+
+TEST(ServiceFile, TheDeadManSaysForHowLong) {
+  const std::string head =
+      "exe = \"/a\"\n[[rollback]]\naction = \"command\"\ncommand = [\"/bin/back\"]\n[dead_man]\n";
+  const auto problems = [&](const std::string& line) {
+    const auto read = parse_service_file(head + line, "/d/api.toml");
+    return read ? std::string() : read.error().message;
+  };
+  EXPECT_NE(problems("").find("how long after a version's start"), std::string::npos);
+  for (const char* within : {"0s", "61m", "-1s"}) {
+    EXPECT_NE(problems("within = \"" + std::string(within) + "\"\n"), "") << within;
+  }
 }
 
 TEST(ServiceFile, ListsHaveLimits) {

@@ -219,10 +219,11 @@ TEST(Control, NamesTheFieldAtFault) {
                         [](Control& c) { c = {.kind = ControlKind::declare, .service = "api"}; });
   expect_fault<Control>("warmup",
                         [](Control& c) { c = {.kind = ControlKind::warmup, .service = "api"}; });
-  expect_fault<Control>(
-      "service", [](Control& c) { c = {.kind = ControlKind::warmup, .warmup_json = "{}"}; });
-  expect_fault<Control>(
-      "warmup", act([](Control& c) { c.warmup_json = std::string(limits::kWarmupBytes + 1, ' '); }));
+  expect_fault<Control>("service",
+                        [](Control& c) { c = {.kind = ControlKind::warmup, .warmup_json = "{}"}; });
+  expect_fault<Control>("warmup", act([](Control& c) {
+                          c.warmup_json = std::string(limits::kWarmupBytes + 1, ' ');
+                        }));
 }
 
 TEST(Command, NamesTheFieldAtFault) {
@@ -234,6 +235,11 @@ TEST(Command, NamesTheFieldAtFault) {
   at("service", [](Command& c) { c.service = "_host"; });
   at("condemned", [](Command& c) { c.kind = CommandKind::rollback, c.condemned = ""; });
   at("target", [](Command& c) { c.kind = CommandKind::rollback, c.target = ""; });
+  for (const auto kind : {CommandKind::drill, CommandKind::confirm}) {
+    at("target", [kind](Command& c) { c.kind = kind, c.target = ""; });
+  }
+  at("condemned", [](Command& c) { c.kind = CommandKind::drill, c.condemned = ""; });
+  at("supersedes", [](Command& c) { c.kind = CommandKind::cancel, c.supersedes = ""; });
   at("target", [](Command& c) { c.target = "v\x7f"; });
   at("not_after", [](Command& c) { c.not_after_us = INT64_MAX; });
   at("supersedes", [](Command& c) { c.supersedes = "no"; });
@@ -286,6 +292,19 @@ TEST(HelperReply, NamesTheFieldAtFault) {
   at("steps.name", [](HelperReply& r) { r.steps = {{.name = "", .reason = ""}}; });
   at("steps.wall",
      [](HelperReply& r) { r.steps = {{.name = "healthy", .reason = "", .wall_us = -5}}; });
+  at("ready_target", [](HelperReply& r) { r.ready_target = "v\n"; });
+  at("rehearsed_seconds", [](HelperReply& r) { r.rehearsed_seconds = -1; });
+  at("rehearsed_wall", [](HelperReply& r) { r.rehearsed_wall_us = -1; });
+  at("dead_man_seconds", [](HelperReply& r) { r.dead_man_seconds = -1; });
+  at("confirmed", [](HelperReply& r) { r.confirmed = "v\x7f"; });
+}
+
+TEST(HelperReply, OfAnOlderHelperSaysNothingAboutReadiness) {
+  const auto read = wire::decode_helper_reply(wire::encode(HelperReply{}));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->ready, Ready::unknown);
+  EXPECT_EQ(read->rehearsed_seconds, std::nullopt);
+  EXPECT_EQ(read->dead_man_seconds, std::nullopt);
 }
 
 TEST(HelperReply, TheLongestOneFitsTheSocket) {
@@ -293,10 +312,14 @@ TEST(HelperReply, TheLongestOneFitsTheSocket) {
                     .command = std::string(32, 'a'),
                     .deploy = std::string(256, 'd')};
   reply.condemned = reply.target = reply.version = reply.selected = std::string(128, 'v');
+  reply.ready_target = reply.confirmed = std::string(128, 'v');
+  reply.ready_text = std::string(500, 'r');
+  reply.rehearsed_seconds = reply.dead_man_seconds = 600;
+  reply.rehearsed_wall_us = 1;
   reply.artefact = std::string(256, 'a');
   reply.steps.assign(
       limits::kSteps,
-      {.name = std::string(128, 's'), .reason = std::string(500, 'r'), .wall_us = 1});
+      {.name = std::string(limits::kStepNameBytes, 's'), .reason = std::string(500, 'r'), .wall_us = 1});
   EXPECT_TRUE(wire::decode_helper_reply(wire::encode(reply)));
 }
 
@@ -318,7 +341,7 @@ Result<Message> with_enum(Message before, Message after, uint8_t value) {
 }
 
 template <typename Message, typename Enum>
-void expect_enum_fault(const std::string& field, Enum Message::* member, Enum one, Enum other,
+void expect_enum_fault(const std::string& field, Enum Message::*member, Enum one, Enum other,
                        Enum last) {
   Generator generator(15);
   Message before = Codec<Message>::make(generator);
@@ -348,6 +371,9 @@ TEST(Enums, ValuesOfANewerPeerAreAnErrorThatNamesThem) {
   expect_enum_fault("answer", &HelperReply::answer, HelperAnswer::done, HelperAnswer::failed,
                     HelperAnswer::failed);
   expect_enum_fault("refusal", &HelperReply::refusal, Refusal::key, Refusal::busy, Refusal::peer);
+  expect_enum_fault("task", &HelperReply::task, HelperTask::drill, HelperTask::dead_man,
+                    HelperTask::dead_man);
+  expect_enum_fault("ready", &HelperReply::ready, Ready::yes, Ready::no, Ready::no);
 }
 
 TEST(Evolution, AFieldOfANewerPeerIsIgnored) {
@@ -385,6 +411,8 @@ TEST(Names, AreThoseOfTheSchema) {
   SERIN_NAMES(HelperVerb);
   SERIN_NAMES(HelperAnswer);
   SERIN_NAMES(Refusal);
+  SERIN_NAMES(HelperTask);
+  SERIN_NAMES(Ready);
 #undef SERIN_NAMES
 }
 
