@@ -55,9 +55,10 @@ Result<void> check(const Control& control, Origin) {
   fields.text(control.warmup_json, "warmup", limits::kWarmupBytes,
               teaches ? Need::required : Need::optional);
   fields.text(control.deploy, "deploy", limits::kIdBytes);
-  fields.expect(!acts || !control.deploy.empty() || !control.version.empty(), "deploy",
+  const bool drills = acts && control.act == Act::drill;
+  fields.expect(!acts || drills || !control.deploy.empty() || !control.version.empty(), "deploy",
                 "is missing");
-  fields.host(control.host, "host", Need::optional);
+  fields.host(control.host, "host", drills ? Need::required : Need::optional);
   fields.text(control.actor, "actor", limits::kNameBytes);
   fields.text(control.reason, "reason", limits::kTextBytes);
   fields.version(control.version, "version", declares ? Need::required : Need::optional);

@@ -147,7 +147,7 @@ enum class ControlKind : uint8_t {
   declare,
   warmup,  ///< what the service's restarts have taught so far, for whoever reads the stream later
 };
-enum class Act : uint8_t { rollback, pass, hold, release, absolve };
+enum class Act : uint8_t { rollback, pass, hold, release, absolve, drill };
 
 /// What enters the fold from the aggregator itself.
 struct Control {
@@ -157,7 +157,7 @@ struct Control {
   std::string policy_json;  ///< policy: the whole effective policy (policy.h)
   Act act = Act::rollback;
   std::string deploy;
-  std::string host;         ///< rollback of one host; empty: all of the deploy's
+  std::string host;         ///< rollback of one host; empty: all of the deploy's. drill: where
   std::string actor;
   std::string reason;
   std::string version;      ///< declare
@@ -209,6 +209,13 @@ enum class DecisionKind : uint8_t {
   returned,      ///< a condemned version came back
   warmup,        ///< a restart of a settled version was learnt from
   trust,         ///< of a metric: what untouched hosts have shown of it
+  drill,         ///< a person asked for a rehearsal; deploy is the drill's id
+  drilled,       ///< there and back again
+  drill_failed,
+  drill_refused,
+  dead_man,      ///< a host went back by itself, cut off from everybody
+  disagreement,  ///< hosts that were put back to one version do not run the same artefact of it
+  declared,      ///< a person said whether the version can be undone
 };
 
 enum class ReasonKind : uint8_t { none, evidence, guardrail, act };
@@ -241,6 +248,7 @@ struct Decision {
   std::string warmup_json;     ///< warmup: the whole profile, this restart included
   double widening = 1;         ///< trust: factor on the spread of reason.metric between hosts
   bool advisory = false;       ///< trust: what it finds rolls nothing back
+  bool irreversible = false;   ///< declared: its migration cannot be undone
   friend bool operator==(const Decision&, const Decision&) = default;
 };
 

@@ -18,14 +18,15 @@ constexpr std::array<std::string_view, 9> kEvents = {
 constexpr std::array<std::string_view, 4> kCauses = {"external", "rollback", "drill", "dead_man"};
 constexpr std::array<std::string_view, 5> kControls = {"clock", "policy", "act", "declare",
                                                        "warmup"};
-constexpr std::array<std::string_view, 5> kActs = {"rollback", "pass", "hold", "release",
-                                                   "absolve"};
+constexpr std::array<std::string_view, 6> kActs = {"rollback", "pass",    "hold",
+                                                   "release",  "absolve", "drill"};
 constexpr std::array<std::string_view, 4> kCommands = {"rollback", "drill", "cancel", "confirm"};
-constexpr std::array<std::string_view, 19> kDecisions = {
+constexpr std::array<std::string_view, 26> kDecisions = {
     "opened",        "rollback",        "pass",     "inconclusive", "rolled_back", "recovered",
     "not_the_cause", "rollback_failed", "frozen",   "withdrawn",    "superseded",  "held",
-    "released",      "settled",         "absolved", "incident",     "returned",    "warmup",
-    "trust"};
+    "released",      "settled",         "absolved", "incident",     "returned",
+    "warmup",        "trust",           "drill",    "drilled",      "drill_failed", "drill_refused",
+    "dead_man",      "disagreement",    "declared"};
 constexpr std::array<std::string_view, 4> kReasons = {"none", "evidence", "guardrail", "act"};
 constexpr std::array<std::string_view, 4> kVerbs = {"status", "inspect", "execute", "dead_man"};
 constexpr std::array<std::string_view, 6> kAnswers = {"ok",          "accepted", "done",

@@ -57,7 +57,8 @@ Decision read(const fbs::Decision& from, Fields& faults) {
       .stage = from.stage(),
       .warmup_json = text(from.warmup_json(), "warmup", faults, limits::kWarmupBytes),
       .widening = from.widening(),
-      .advisory = from.advisory()};
+      .advisory = from.advisory(),
+      .irreversible = from.irreversible()};
   if (const auto outcome = check(decision); !outcome) faults.fault(outcome.error());
   return decision;
 }
@@ -81,7 +82,8 @@ Bytes encode(const Decision& decision) {
       fbs::CreateDecision(builder, effect, static_cast<fbs::DecisionKind>(decision.kind), deploy,
                           service, version, previous, decision.attempt, decision.at_us,
                           decision.input_sequence, hosts, reason, actor, decision.incomplete,
-                          decision.stage, warmup, decision.widening, decision.advisory));
+                          decision.stage, warmup, decision.widening, decision.advisory,
+                          decision.irreversible));
   return finished(builder);
 }
 

@@ -375,7 +375,8 @@ void Fold::State::take_act(const Control& control) {
       if (deploy->state == DeployState::held) deploy->state = DeployState::watching;
       emit(decision_of(*deploy, DecisionKind::released, control.id));
       break;
-    case Act::absolve: break;
+    case Act::absolve:
+    case Act::drill: break;
   }
 }
 

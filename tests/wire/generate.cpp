@@ -198,9 +198,9 @@ Control Generator::control() {
     return made;
   }
   made.service = service();
-  made.act = made.kind == ControlKind::act ? any_of<Act>(5) : Act::rollback;
+  made.act = made.kind == ControlKind::act ? any_of<Act>(6) : Act::rollback;
   made.deploy = "api-" + hex(8);
-  made.host = coin() ? host() : "";
+  made.host = made.act == Act::drill || coin() ? host() : "";
   made.actor = text();
   made.reason = text(100);
   made.version = version();
@@ -247,7 +247,7 @@ Reason Generator::reason() {
 
 Decision Generator::decision() {
   Decision made{.effect_id = "e" + text(),
-                .kind = any_of<DecisionKind>(19),
+                .kind = any_of<DecisionKind>(26),
                 .deploy = text(),
                 .service = service(),
                 .version = version(),
@@ -261,7 +261,8 @@ Decision Generator::decision() {
                 .incomplete = coin(),
                 .warmup_json = coin() ? warmup() : "",
                 .widening = coin() ? 1.5 : 1,
-                .advisory = coin()};
+                .advisory = coin(),
+                .irreversible = coin()};
   for (uint64_t i = below(below(10) == 0 ? 1000 : 5); i > 0; --i) made.hosts.push_back(host());
   return made;
 }

@@ -153,7 +153,7 @@ bool perform(Fleet& fleet, const Words& w) {
 }
 
 std::optional<DecisionKind> decision_kind(const std::string& word) {
-  for (int i = 0; i <= static_cast<int>(DecisionKind::trust); ++i) {
+  for (int i = 0; i <= static_cast<int>(DecisionKind::declared); ++i) {
     if (name(static_cast<DecisionKind>(i)) == word) return static_cast<DecisionKind>(i);
   }
   return std::nullopt;

@@ -361,11 +361,11 @@ TEST(Enums, ValuesOfANewerPeerAreAnErrorThatNamesThem) {
   expect_enum_fault("cause", &Event::cause, Cause::drill, Cause::rollback, Cause::dead_man);
   expect_enum_fault("kind", &Control::kind, ControlKind::act, ControlKind::declare,
                     ControlKind::warmup);
-  expect_enum_fault("act", &Control::act, Act::hold, Act::pass, Act::absolve);
+  expect_enum_fault("act", &Control::act, Act::hold, Act::pass, Act::drill);
   expect_enum_fault("kind", &Command::kind, CommandKind::drill, CommandKind::cancel,
                     CommandKind::confirm);
   expect_enum_fault("kind", &Decision::kind, DecisionKind::pass, DecisionKind::held,
-                    DecisionKind::trust);
+                    DecisionKind::declared);
   expect_enum_fault("verb", &HelperRequest::verb, HelperVerb::inspect, HelperVerb::dead_man,
                     HelperVerb::dead_man);
   expect_enum_fault("answer", &HelperReply::answer, HelperAnswer::done, HelperAnswer::failed,
