@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "agent/facts/fact_book.h"
 #include "agent/program.h"
 #include "agent/rollback/client.h"
 #include "agent/sampler/sampler.h"
@@ -70,6 +71,9 @@ class Agent {
              }});
     if (!uplink) return std::unexpected(uplink.error());
     uplink_ = std::move(*uplink);
+    facts_.emplace([this](Event told, const Moment& now) {
+      uplink_->send(std::move(told), now.boot_us);
+    });
     relay_.emplace(loop_.get(), helper_, names, config_.host, [this](Event step) {
       // A step is told when the helper is asked next; it happened when the helper wrote it down.
       const auto now = clock_.now();
@@ -89,13 +93,15 @@ class Agent {
                                       .boot_id = boot_id_,
                                       .helper = std::move(port),
                                       .state_dir = config_.state_dir,
-                                      .units = units_for(services)},
+                                      .units = units_for(services),
+                                      .facts = &*facts_},
                      *uplink_);
     for (auto& service : services) {
       std::string name = service.name;
       if (auto added = sampler_->add(std::move(service)); !added)
         log::error("{}: left out: {}", name, added.error().message);
     }
+    facts_->set_for_all("agent.version", SERIN_VERSION);
     sampler_->start();
     return {};
   }
@@ -129,6 +135,7 @@ class Agent {
   Watchdog watchdog_{loop_.get()};
   HelperClient helper_{loop_.get(), config_.helper_socket};
   std::unique_ptr<Uplink> uplink_;
+  std::optional<FactBooks> facts_;
   std::optional<CommandRelay> relay_;
   std::optional<SystemdUnits> units_;
   std::optional<Sampler> sampler_;

@@ -75,8 +75,9 @@ class Aggregator : public LiveView {
   [[nodiscard]] std::vector<core::ServiceView> services() const override {
     return fold_.services();
   }
-  [[nodiscard]] std::vector<core::HostView> hosts(std::string_view service) const override {
-    return fold_.hosts(service);
+  [[nodiscard]] std::vector<core::HostView> hosts(std::string_view service,
+                                                  core::FactScope facts) const override {
+    return fold_.hosts(service, facts);
   }
   [[nodiscard]] std::vector<core::DeployView> deploys() const override { return fold_.deploys(); }
   [[nodiscard]] std::optional<core::DeployView> deploy(std::string_view id) const override {

@@ -41,6 +41,7 @@ Sampler::Sampler(Options options, Uplink& uplink)
 Sampler::~Sampler() = default;
 
 Result<void> Sampler::add(ServiceFile service) {
+  FactBook* facts = options_.facts != nullptr ? &options_.facts->of(service.name) : nullptr;
   auto watch = ServiceWatch::make(std::move(service), {.loop = options_.loop,
                                                        .clock = *options_.clock,
                                                        .boot_id = options_.boot_id,
@@ -51,7 +52,8 @@ Result<void> Sampler::add(ServiceFile service) {
                                                        .state_dir = options_.state_dir,
                                                        .probe = ProcessProbe::for_this_machine(),
                                                        .units = options_.units,
-                                                       .cgroups = options_.cgroups});
+                                                       .cgroups = options_.cgroups,
+                                                       .facts = facts});
   if (!watch) return std::unexpected(watch.error());
   services_.push_back(std::move(*watch));
   return {};
@@ -75,9 +77,16 @@ void Sampler::tick() {
   last_tick_ = now;
   if (names_) names_->retry_absent();
   for (auto& service : services_) service->tick(now);
+  tell_facts(now);
   bool whole_ten = (now.wall_us + kSecond / 2) / kSecond % 10 == 0;
   if (whole_ten || now.boot_us - last_beat_.boot_us >= kBeatUs) heartbeat(now);
   plan_tick();
+}
+
+void Sampler::tell_facts(const Moment& now) {
+  if (options_.facts == nullptr) return;
+  const Uplink::Stats stats = uplink_.stats();
+  options_.facts->turn(now, stats.connected, stats.reconnects);
 }
 
 void Sampler::heartbeat(const Moment& now) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/facts/fact_book.h"
 #include "agent/sampler/service_watch.h"
 #include "agent/service/name_watch.h"
 #include "common/loop.h"
@@ -25,6 +26,7 @@ class Sampler {
     HelperPort helper;
     std::optional<std::filesystem::path> state_dir;
     UnitManager* units = nullptr;  ///< must outlive the sampler
+    FactBooks* facts = nullptr;    ///< the same; null: none are told
     CgroupRoots cgroups = CgroupRoots::of_this_machine();
   };
 
@@ -43,6 +45,7 @@ class Sampler {
   void plan_tick();
   void tick();
   void heartbeat(const Moment& now);
+  void tell_facts(const Moment& now);
 
   Options options_;
   Uplink& uplink_;

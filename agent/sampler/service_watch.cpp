@@ -250,10 +250,18 @@ void ServiceWatch::announce(const GenerationRecord& record, bool repeated) {
   if (!old) told.wall_us = start.wall_us;
   env_.uplink.send(std::move(told), old ? now.boot_us : start.boot_us);
   if (!old) flow_.hurry(now.boot_us);
+  tell_facts(record.kind, now);
   log::info("{}: {} {} as {}{}{}", service_.name,
             record.version.empty() ? "an unknown version" : record.version,
             repeated ? "still runs" : "started", record.generation,
             announcer_.doubt().empty() ? "" : "; ", announcer_.doubt());
+}
+
+/// Who watches the new version has to know on what it runs, and at once.
+void ServiceWatch::tell_facts(EventKind start, const Moment& now) {
+  if (env_.facts == nullptr) return;
+  if (start == EventKind::version_started) env_.facts->tell_all();
+  env_.facts->turn(now);
 }
 
 void ServiceWatch::send_died(const std::string& generation, const Ending& ending,

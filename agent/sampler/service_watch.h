@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/facts/fact_book.h"
 #include "agent/probe/service_probe.h"
 #include "agent/request/access_log.h"
 #include "agent/sampler/announcer.h"
@@ -43,6 +44,7 @@ class ServiceWatch {
     ProcessProbe::Options probe;
     UnitManager* units = nullptr;  ///< absent: services by unit are an error
     CgroupRoots cgroups;
+    FactBook* facts = nullptr;  ///< null: none are told
   };
 
   /// Errors are those of the configuration: no finder for it yet, a log format that cannot work.
@@ -94,6 +96,7 @@ class ServiceWatch {
   void end_generation(const Ending& ending);
   void open_empty_span(const Moment& now);
   void announce(const GenerationRecord& record, bool repeated);
+  void tell_facts(EventKind start, const Moment& now);
   void send_died(const std::string& generation, const Ending& ending, const Moment& at);
   void wait_for_start();
   [[nodiscard]] Event event(EventKind kind, const Moment& now) const;

@@ -222,12 +222,19 @@ void Api::act(Call& call, Act kind) {
 }
 
 void Api::list_hosts(Call& call) const {
-  if (!call.parameters_are({"service"})) return;
-  const std::string_view service = call.parameter("service");
-  if (!service.empty() && !is_service_name(service) && service != "_host") {
-    return call.problem("bad_request", "correct the service", {{"service", "is no service name"}});
-  }
-  call.json(render::hosts(view_.hosts(service)));
+  if (!call.parameters_are({"service", "host", "facts"})) return;
+  const std::string_view service = call.parameter("service"), host = call.parameter("host");
+  const std::string_view facts = call.parameter("facts");
+  FieldErrors errors;
+  if (!service.empty() && !is_service_name(service) && service != "_host")
+    errors.emplace_back("service", "is no service name");
+  if (!facts.empty() && facts != "all") errors.emplace_back("facts", "can only be all");
+  if (!errors.empty())
+    return call.problem("bad_request", "correct the parameters named in errors", std::move(errors));
+  auto views =
+      view_.hosts(service, facts == "all" ? core::FactScope::all : core::FactScope::few);
+  if (!host.empty()) std::erase_if(views, [&](const auto& view) { return view.host != host; });
+  call.json(render::hosts(views));
 }
 
 void Api::list_deploys(Call& call) const {

@@ -33,7 +33,8 @@ class LiveView {
  public:
   virtual ~LiveView() = default;
   [[nodiscard]] virtual std::vector<core::ServiceView> services() const = 0;
-  [[nodiscard]] virtual std::vector<core::HostView> hosts(std::string_view service) const = 0;
+  [[nodiscard]] virtual std::vector<core::HostView> hosts(std::string_view service,
+                                                          core::FactScope facts) const = 0;
   [[nodiscard]] virtual std::vector<core::DeployView> deploys() const = 0;
   [[nodiscard]] virtual std::optional<core::DeployView> deploy(std::string_view id) const = 0;
   [[nodiscard]] virtual core::Fold::GateAnswer gate(std::string_view service,

@@ -61,6 +61,8 @@ void add_input(Families& out, const LiveView& view) {
               counters.skewed);
   out.counter("serin_input_unknown_version_total", "Samples of a version that was not announced",
               counters.unknown_version);
+  out.counter("serin_facts_refused_total", "Facts of hosts that found no room",
+              counters.facts_refused);
   out.gauge("serin_input_sequence", "Sequence of SERIN_INPUT folded last",
             static_cast<double>(view.last_sequence()));
   out.gauge("serin_fold_time_seconds", "The fold's canonical time",

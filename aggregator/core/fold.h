@@ -47,7 +47,9 @@ class Fold {
   [[nodiscard]] const PolicySet& policies() const;
 
   [[nodiscard]] std::vector<ServiceView> services() const;
-  [[nodiscard]] std::vector<HostView> hosts(std::string_view service = {}) const;  ///< all services when empty
+  /// Of all services when `service` is empty.
+  [[nodiscard]] std::vector<HostView> hosts(std::string_view service = {},
+                                            FactScope facts = FactScope::few) const;
   [[nodiscard]] std::vector<DeployView> deploys() const;  ///< newest first, without metrics' series
   [[nodiscard]] std::optional<DeployView> deploy(std::string_view id) const;
 
@@ -62,6 +64,7 @@ class Fold {
   struct Counters {
     uint64_t samples = 0, events = 0, controls = 0;
     uint64_t gaps = 0, repeats = 0, late = 0, refused = 0, skewed = 0, unknown_version = 0;
+    uint64_t facts_refused = 0;  ///< that found no room
   };
   [[nodiscard]] Counters counters() const;
 

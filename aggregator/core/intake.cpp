@@ -219,12 +219,7 @@ void Fold::State::take(const Event& event, int64_t stored_us) {
     case EventKind::rollback_step: step_reported(service, *track, event, at_us); break;
     case EventKind::unit_failed:
     case EventKind::silent: guard_events(service, *track, event); break;
-    case EventKind::facts:
-      if (tells_of_oom(event)) {
-        track->oom_us = at_us;
-        guard_events(service, *track, event);
-      }
-      break;
+    case EventKind::facts: take_facts(service, *track, event, at_us); break;
     case EventKind::drill_step: break;
   }
 }
@@ -295,6 +290,17 @@ void Fold::State::died(Service& service, Track& track, const Event& event, int64
   if (track.deaths.size() > Track::kMaxDeaths) track.deaths.pop_front();
   if (!track.deaths.back().version.empty()) track.history.add_end(at_us, track.deaths.back().version);
   guard_events(service, track, event);
+}
+
+void Fold::State::take_facts(Service& service, Track& track, const Event& event, int64_t at_us) {
+  if (tells_of_oom(event)) {
+    track.oom_us = at_us;
+    guard_events(service, track, event);
+    return;
+  }
+  const uint64_t refused = track.facts.refused();
+  track.facts.take(event, fact_texts);
+  counters.facts_refused += track.facts.refused() - refused;
 }
 
 void Fold::State::take(const Control& control) {

@@ -81,6 +81,18 @@ DeployView view_of(const Deploy& deploy, const Service& service, const Policy& p
   return view;
 }
 
+bool is_shown_of_each(std::string_view fact) {
+  return fact == "agent.version" || fact.starts_with("rollback.") || fact.starts_with("dead_man.");
+}
+
+std::vector<std::pair<std::string, std::string>> facts_of(const Track& track, FactScope scope) {
+  std::vector<std::pair<std::string, std::string>> facts;
+  for (const auto& [name, value, sequence] : track.facts.all()) {
+    if (scope == FactScope::all || is_shown_of_each(*name)) facts.emplace_back(*name, *value);
+  }
+  return facts;
+}
+
 }  // namespace
 
 std::string series_key(const MetricView& metric) {
@@ -171,7 +183,7 @@ std::vector<ServiceView> Fold::services() const {
   return views;
 }
 
-std::vector<HostView> Fold::hosts(std::string_view wanted) const {
+std::vector<HostView> Fold::hosts(std::string_view wanted, FactScope facts) const {
   std::vector<HostView> views;
   const State& s = *state_;
   for (const auto& [name, service] : s.services) {
@@ -201,6 +213,7 @@ std::vector<HostView> Fold::hosts(std::string_view wanted) const {
       view.refused = track->refused;
       view.skewed = track->skewed;
       view.absent = track->absent;
+      view.facts = facts_of(*track, facts);
       for (const auto& deploy : s.deploys) {
         if (!deploy->open() || deploy->service != name) continue;
         const Canary* canary = deploy->find(track->index);

@@ -94,6 +94,7 @@ struct Fold::State {
   std::map<std::string, std::vector<Decision>> fact_verdicts;  ///< by deploy: what was decided
   std::map<std::string, std::vector<int64_t>> automatic_rollbacks;  ///< "service|host" -> times
   Counters counters;
+  FactTexts fact_texts;
   std::vector<Effect> effects;                   ///< of the step in hand
 
   // ---- intake.cpp
@@ -109,6 +110,7 @@ struct Fold::State {
   void release_waiting(Service& service, Track& track);
   void started(Service& service, Track& track, const Event& event, int64_t at_us);
   void died(Service& service, Track& track, const Event& event, int64_t at_us);
+  void take_facts(Service& service, Track& track, const Event& event, int64_t at_us);
 
   /// Some deploy of this service has not ended.
   [[nodiscard]] bool any_open(std::string_view service) const;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "aggregator/core/counter_book.h"
+#include "aggregator/core/facts.h"
 #include "schema/messages.h"
 
 namespace serin::core {
@@ -67,6 +68,7 @@ struct Track {
 
   uint64_t samples = 0, repeats = 0, late = 0, refused = 0, skewed = 0;
   std::vector<Absent> absent;
+  Facts facts;
 
   int64_t oom_us = INT64_MIN;        ///< when the kernel last killed one of its processes for memory
 

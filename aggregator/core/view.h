@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "schema/messages.h"
@@ -32,7 +33,12 @@ struct HostView {
   uint64_t skewed = 0;    ///< interval end clamped by more than 2 s
   std::string deploy;     ///< the open deploy it takes part in as canary, or empty
   std::vector<Absent> absent;
+  std::vector<std::pair<std::string, std::string>> facts{};  ///< by name; those that were asked for
 };
+
+/// Which facts a view holds: what is shown of each host (the agent's version, the readiness for a
+/// rollback), or every one.
+enum class FactScope { few, all };
 
 /// What untouched hosts, judged as if they were canaries, have shown of a metric.
 struct PlaceboView {

@@ -115,6 +115,12 @@ Json absent(const Absent& entry) {
   return Json{{"metric", entry.metric}, {"reason", entry.reason}};
 }
 
+Json facts(const std::vector<std::pair<std::string, std::string>>& facts) {
+  Json result = Json::object();
+  for (const auto& [name, value] : facts) result[name] = value;
+  return result;
+}
+
 Json host(const core::HostView& view) {
   return Json{{"host", view.host},
               {"service", view.service},
@@ -134,7 +140,8 @@ Json host(const core::HostView& view) {
               {"refused", view.refused},
               {"skewed", view.skewed},
               {"deploy", word(view.deploy)},
-              {"absent", list(view.absent, absent)}};
+              {"absent", list(view.absent, absent)},
+              {"facts", facts(view.facts)}};
 }
 
 Json point(const core::EvidencePoint& entry) {

@@ -200,6 +200,16 @@ core::ServiceView service_of(const Json& json) {
           .placebos = list<core::PlaceboView>(json, "placebos", placebo_of)};
 }
 
+std::vector<std::pair<std::string, std::string>> facts_of(const Json& json) {
+  std::vector<std::pair<std::string, std::string>> facts;
+  const Json& told = member(json, "facts");
+  if (!told.is_object()) return facts;
+  for (const auto& [name, value] : told.items()) {
+    facts.emplace_back(plain_text(name, kMostTextBytes), text_of(value));
+  }
+  return facts;
+}
+
 core::HostView host_of(const Json& json) {
   return {.host = text(json, "host"),
           .service = text(json, "service"),
@@ -220,7 +230,8 @@ core::HostView host_of(const Json& json) {
           .refused = count(json, "refused"),
           .skewed = count(json, "skewed"),
           .deploy = text(json, "deploy"),
-          .absent = list<Absent>(json, "absent", absent_of)};
+          .absent = list<Absent>(json, "absent", absent_of),
+          .facts = facts_of(json)};
 }
 
 /// The answer as a tree; `key` is a member that it must have.

@@ -12,10 +12,13 @@ namespace serin::aggregator {
 class FakeView : public LiveView {
  public:
   [[nodiscard]] std::vector<core::ServiceView> services() const override { return services_; }
-  [[nodiscard]] std::vector<core::HostView> hosts(std::string_view service) const override {
+  [[nodiscard]] std::vector<core::HostView> hosts(std::string_view service,
+                                                  core::FactScope facts) const override {
     auto result = hosts_;
     if (!service.empty())
       std::erase_if(result, [&](const auto& host) { return host.service != service; });
+    if (facts == core::FactScope::few)
+      for (auto& host : result) host.facts.clear();
     return result;
   }
   [[nodiscard]] std::vector<core::DeployView> deploys() const override { return deploys_; }

@@ -18,6 +18,22 @@ TEST_F(ApiTest, ListsServicesAndHosts) {
   EXPECT_EQ(Json::parse(get("/api/v1/hosts?service=other").body)["hosts"].size(), 0u);
 }
 
+TEST_F(ApiTest, ShowsAllFactsOfAHostOnRequest) {
+  for (const char* name : {"web-07", "web-08"}) {
+    core::HostView host;
+    host.host = name;
+    host.service = "api";
+    host.facts = {{"kernel.release", "6.1.0"}};
+    view_.hosts_.push_back(host);
+  }
+  EXPECT_TRUE(Json::parse(get("/api/v1/hosts").body)["hosts"][0]["facts"].empty());
+  const Json all = Json::parse(get("/api/v1/hosts?facts=all&host=web-08").body)["hosts"];
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0]["host"], "web-08");
+  EXPECT_EQ(all[0]["facts"]["kernel.release"], "6.1.0");
+  EXPECT_EQ(get("/api/v1/hosts?facts=some").status, 400);
+}
+
 TEST_F(ApiTest, ShowsOneDeployItsEvidenceAndItsTimeline) {
   const Json deploy = Json::parse(get("/api/v1/deploys/api-1").body);
   EXPECT_EQ(deploy["id"], "api-1");
