@@ -75,6 +75,12 @@ Result<void> check(const HelperReply& reply) {
   fields.time(reply.rehearsed_wall_us, "rehearsed_wall");
   fields.amount(reply.dead_man_seconds, "dead_man_seconds");
   fields.version(reply.confirmed, "confirmed");
+  fields.text(reply.libraries.problem, "libraries_problem", limits::kStepReasonBytes);
+  fields.most(reply.libraries.list.size(), "libraries", limits::kLibraries);
+  for (const MappedLibrary& library : reply.libraries.list) {
+    fields.text(library.name, "libraries.name", limits::kLibraryNameBytes, Need::required);
+    fields.text(library.id, "libraries.id", limits::kLibraryIdBytes);
+  }
   return fields.outcome();
 }
 

@@ -33,6 +33,10 @@ inline constexpr size_t kFacts = 256;
 inline constexpr size_t kHosts = 2000;
 /// A rollback has about eight, twice that with a second action; a drill eleven.
 inline constexpr size_t kSteps = 32;
+/// Mapped libraries in an answer of the helper, which has to fit 16 KiB; names beyond this are cut.
+inline constexpr size_t kLibraries = 96;
+inline constexpr size_t kLibraryNameBytes = 64;
+inline constexpr size_t kLibraryIdBytes = 16;  ///< the first half of a build-id tells it apart
 
 /// The year 2096: up to here whole microseconds survive a double in seconds.
 inline constexpr int64_t kTimeUs = 4'000'000'000'000'000;

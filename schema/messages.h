@@ -282,6 +282,21 @@ struct HelperStep {
   friend bool operator==(const HelperStep&, const HelperStep&) = default;
 };
 
+struct MappedLibrary {
+  std::string name;  ///< without its folder
+  std::string id;    ///< first 16 digits of its build-id; else what tells it apart, or why it cannot
+  friend bool operator==(const MappedLibrary&, const MappedLibrary&) = default;
+};
+
+/// What the running process has mapped from outside of its release.
+struct MappedLibraries {
+  bool known = false;   ///< false from helpers that do not tell, and where it could not be read
+  std::string problem;  ///< why it could not be read
+  std::vector<MappedLibrary> list;
+  uint32_t left_out = 0;  ///< more than limits::kLibraries
+  friend bool operator==(const MappedLibraries&, const MappedLibraries&) = default;
+};
+
 struct HelperReply {
   HelperAnswer answer = HelperAnswer::ok;
   Refusal refusal = Refusal::none;
@@ -298,6 +313,7 @@ struct HelperReply {
   int64_t rehearsed_wall_us = 0;            ///< when, by the host's own clock
   std::optional<double> dead_man_seconds;   ///< root's file allows the dead-man, for so long after a version's start
   std::string confirmed;                    ///< the last version that a signed command confirmed as healthy
+  MappedLibraries libraries;                ///< inspect
   friend bool operator==(const HelperReply&, const HelperReply&) = default;
 };
 

@@ -32,6 +32,33 @@ std::vector<HelperStep> read_steps(const StepVector* from, Fields& faults) {
   return steps;
 }
 
+using LibraryVector = flatbuffers::Vector<flatbuffers::Offset<fbs::MappedLibrary>>;
+
+auto put_libraries(Builder& builder, const std::vector<MappedLibrary>& libraries) {
+  std::vector<flatbuffers::Offset<fbs::MappedLibrary>> offsets;
+  offsets.reserve(libraries.size());
+  for (const MappedLibrary& library : libraries) {
+    const auto name = put_always(builder, library.name);
+    offsets.push_back(fbs::CreateMappedLibrary(builder, name, put(builder, library.id)));
+  }
+  return offsets.empty() ? flatbuffers::Offset<LibraryVector>{} : builder.CreateVector(offsets);
+}
+
+MappedLibraries read_libraries(const fbs::HelperReply& from, Fields& faults) {
+  MappedLibraries libraries{.known = from.libraries_known(),
+                            .problem = text(from.libraries_problem(), "libraries_problem", faults),
+                            .list = {},
+                            .left_out = from.libraries_left_out()};
+  const auto* list = from.libraries();
+  const uint32_t count = count_of(list, "libraries", limits::kLibraries, faults);
+  libraries.list.reserve(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    libraries.list.push_back({.name = text(list->Get(i)->name(), "libraries.name", faults),
+                              .id = text(list->Get(i)->id(), "libraries.id", faults)});
+  }
+  return libraries;
+}
+
 HelperRequest read_request(const fbs::HelperRequest& from, Fields& faults) {
   HelperRequest request{
       .verb = known<HelperVerb>(from.verb(), fbs::HelperVerb::MAX, "verb", faults),
@@ -61,7 +88,8 @@ HelperReply read_reply(const fbs::HelperReply& from, Fields& faults) {
       .rehearsed_seconds = from.rehearsed_seconds(),
       .rehearsed_wall_us = from.rehearsed_wall_us(),
       .dead_man_seconds = from.dead_man_seconds(),
-      .confirmed = text(from.confirmed(), "confirmed", faults)};
+      .confirmed = text(from.confirmed(), "confirmed", faults),
+      .libraries = read_libraries(from, faults)};
   if (const auto outcome = check(reply); !outcome) faults.fault(outcome.error());
   return reply;
 }
@@ -94,6 +122,9 @@ Bytes encode(const HelperReply& reply) {
   const auto ready_text = put_sentence(builder, reply.ready_text, limits::kStepReasonBytes);
   const auto ready_target = put(builder, reply.ready_target);
   const auto confirmed = put(builder, reply.confirmed);
+  const auto libraries_problem =
+      put_sentence(builder, reply.libraries.problem, limits::kStepReasonBytes);
+  const auto libraries = put_libraries(builder, reply.libraries.list);
   fbs::FinishHelperReplyBuffer(
       builder, fbs::CreateHelperReply(
                    builder, static_cast<fbs::HelperAnswer>(reply.answer),
@@ -101,7 +132,8 @@ Bytes encode(const HelperReply& reply) {
                    target, steps, version, artefact, selected,
                    static_cast<fbs::HelperTask>(reply.task), static_cast<fbs::Ready>(reply.ready),
                    ready_text, ready_target, finite(reply.rehearsed_seconds),
-                   reply.rehearsed_wall_us, finite(reply.dead_man_seconds), confirmed));
+                   reply.rehearsed_wall_us, finite(reply.dead_man_seconds), confirmed,
+                   reply.libraries.known, libraries_problem, libraries, reply.libraries.left_out));
   return finished(builder);
 }
 

@@ -6,6 +6,7 @@
 
 #include "agent/rollback/conditions.h"
 #include "agent/rollback/inspect.h"
+#include "agent/rollback/libraries.h"
 #include "agent/rollback/trust.h"
 #include "common/log.h"
 #include "common/signing.h"
@@ -109,6 +110,7 @@ HelperReply Helper::inspect_service(const std::string& service) {
     return reply;
   }
   reply.artefact = seen->running->artefact;
+  reply.libraries = mapped_libraries(settings_, *seen->running, releases_of(*described));
   if (seen->running->doubt.empty())
     reply.version = seen->running->version;
   else
@@ -116,7 +118,8 @@ HelperReply Helper::inspect_service(const std::string& service) {
              .refusal = Refusal::ambiguous,
              .text = seen->running->doubt,
              .artefact = reply.artefact,
-             .selected = reply.selected};
+             .selected = reply.selected,
+             .libraries = reply.libraries};
   return reply;
 }
 

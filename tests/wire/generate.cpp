@@ -292,7 +292,11 @@ HelperReply Generator::helper_reply() {
                    .rehearsed_seconds = coin() ? std::optional(1.9) : std::nullopt,
                    .rehearsed_wall_us = coin() ? time() : 0,
                    .dead_man_seconds = coin() ? std::optional(600.0) : std::nullopt,
-                   .confirmed = coin() ? version() : ""};
+                   .confirmed = coin() ? version() : "",
+                   .libraries = {.known = coin(), .problem = text(), .list = {}, .left_out = 3}};
+  for (uint64_t i = below(20); i > 0; --i) {
+    made.libraries.list.push_back({.name = "l" + text(8), .id = hex(16)});
+  }
   for (uint64_t i = below(limits::kSteps + 1); i > 0; --i) {
     made.steps.push_back({.name = "s" + text(6), .reason = text(40), .wall_us = time()});
   }
