@@ -52,7 +52,8 @@ Attempt::Attempt(const ActionContext& context, size_t entry, int64_t deadline_bo
       entry_number_(entry),
       entry_(context.service.rollback[entry]),
       deadline_boot_us_(deadline_boot_us),
-      progress_(progress_of(context.journal.record(), boot_id(context.settings.proc))) {
+      progress_(
+          progress_of(context.journal.record(), boot_id(context.settings.proc), context.way)) {
   if (progress_.entry != entry_number_) progress_ = Progress{};
 }
 
@@ -86,15 +87,14 @@ bool Attempt::wait_for_new(int64_t until_boot_us) {
 
 Result<void> Attempt::begin() {
   if (!progress_.entry) {
-    if (auto done = context_.journal.append("begin", std::to_string(entry_number_)); !done)
-      return done;
+    if (auto done = context_.note("begin", std::to_string(entry_number_)); !done) return done;
     progress_.entry = entry_number_;
   }
   if (!progress_.before.empty()) return {};
   const auto seen = look();
   if (!seen) return std::unexpected(seen.error());
   progress_.before = seen->running ? seen->running->generation : std::string(kNone);
-  return context_.journal.append("before", progress_.before);
+  return context_.note("before", progress_.before);
 }
 
 Result<void> Attempt::preflight(const std::string& earlier_failures) {
@@ -103,14 +103,14 @@ Result<void> Attempt::preflight(const std::string& earlier_failures) {
   const auto holds = check_entry(entry_, c.service, c.command, c.settings, c.clock);
   if (!holds) return fail(fmt::format("{}: {}", name(holds.error().refusal), holds.error().text));
   if (progress_.preflight) return {};
-  return context_.journal.append("preflight", earlier_failures);
+  return context_.note("preflight", earlier_failures);
 }
 
 Result<void> Attempt::change() {
   if (progress_.switched) return {};
   auto done = entry_.action == "release_symlink" ? switch_release() : run_command();
   if (!done) return done;
-  return context_.journal.append("switched");
+  return context_.note("switched");
 }
 
 Result<void> Attempt::switch_release() {
@@ -126,10 +126,10 @@ Result<void> Attempt::switch_release() {
         fmt::format("{} points to {}: somebody else changed it", link.native(), value->release));
   }
   const auto temporary = temporary_link_name();
-  if (auto done = context_.journal.append("will_switch", temporary); !done) return done;
+  if (auto done = context_.note("will_switch", temporary); !done) return done;
   auto switched = switch_link(
-      link, *releases,
-      {.condemned = context_.command.condemned, .target = context_.command.target}, temporary);
+      link, *releases, {.condemned = context_.command.condemned, .target = context_.command.target},
+      temporary);
   context_.observer.reached("link switched");
   return switched;
 }
@@ -137,7 +137,7 @@ Result<void> Attempt::switch_release() {
 Result<void> Attempt::note_child(const Process& child) {
   const auto text =
       fmt::format("{} {} {}", boot_id(context_.settings.proc), child.pid, child.start_ticks);
-  return context_.journal.append("child", text);
+  return context_.note("child", text);
 }
 
 Result<void> Attempt::run_command() {
@@ -156,7 +156,7 @@ Result<void> Attempt::run_command() {
   const auto program = owned_program(entry_.argv.front());
   if (!program) return std::unexpected(program.error());
   if (!progress_.will_run) {
-    if (auto done = c.journal.append("will_run", entry_.argv.front()); !done) return done;
+    if (auto done = c.note("will_run", entry_.argv.front()); !done) return done;
   }
   auto ran =
       run_program({.program = *program,
@@ -178,10 +178,9 @@ Result<void> Attempt::restart_service() {
   }
   const int64_t grace = progress_.will_restart ? kResumeGraceUs : 0;
   if (wait_for_new(c.clock.boot_us() + grace)) {
-    return c.journal.append("restarted",
-                            progress_.will_restart ? "" : "it had started anew by itself");
+    return c.note("restarted", progress_.will_restart ? "" : "it had started anew by itself");
   }
-  if (auto done = c.journal.append("will_restart"); !done) return done;
+  if (auto done = c.note("will_restart"); !done) return done;
   auto restarted =
       restart({.entry = entry_,
                .service = c.service,
@@ -191,7 +190,7 @@ Result<void> Attempt::restart_service() {
               c.settings, c.clock);
   c.observer.reached("restart ran");
   if (!restarted) return restarted;
-  return c.journal.append("restarted");
+  return c.note("restarted");
 }
 
 Result<void> Attempt::await_healthy() {
@@ -202,7 +201,7 @@ Result<void> Attempt::await_healthy() {
   Lifetime lifetime;
   for (;;) {
     const auto healthy = check_now(lifetime, limit);
-    if (healthy) return c.journal.append("healthy");
+    if (healthy) return c.note("healthy");
     if (c.clock.boot_us() >= limit) {
       return fail(fmt::format("not healthy within {:g} s: {}", entry_.healthy.within_seconds,
                               healthy.error().message));

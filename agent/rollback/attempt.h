@@ -18,6 +18,12 @@ struct ActionContext {
   Journal& journal;
   const Command& command;
   const ServiceFile& service;
+  /// What stands before each of its words in the journal: "back_" on the way back of a drill.
+  std::string_view way = {};
+
+  [[nodiscard]] Result<void> note(std::string_view word, std::string_view text = {}) const {
+    return journal.append(std::string(way).append(word), text);
+  }
 };
 
 /// How far one action of the list got, as its journal says.
@@ -33,7 +39,8 @@ struct Progress {
   [[nodiscard]] bool acted() const { return will_switch || will_run || switched; }
   std::optional<std::string> given_up;  ///< why this action did not work
 };
-Progress progress_of(const Record& record, const std::string& boot);
+/// `way`: see ActionContext.
+Progress progress_of(const Record& record, const std::string& boot, std::string_view way = {});
 
 /// Carries out one action of the list from wherever its journal stands: each act is announced in
 /// the journal before it is taken, and after an interruption the host is looked at before anything

@@ -115,11 +115,6 @@ std::filesystem::path link_of(const ServiceFile::Rollback& entry, const ServiceF
 }
 
 Judged<ServiceFile> check_address(const Command& command, const Settings& settings) {
-  if (command.kind != CommandKind::rollback) {
-    return refuse(
-        Refusal::unsupported,
-        fmt::format("commands of kind {} are not carried out by this version", name(command.kind)));
-  }
   if (command.host != settings.host) {
     return refuse(Refusal::host, fmt::format("the command is for host {}, this is {}", command.host,
                                              settings.host));
@@ -154,6 +149,11 @@ Judged<void> check_conditions(const Command& command, const ServiceFile& service
   }
   if (auto free = check_holds(command, settings); !free) return free;
   if (auto runs = check_running(command, service, settings, clock); !runs) return runs;
+  return check_possible(command, service, settings, clock);
+}
+
+Judged<void> check_possible(const Command& command, const ServiceFile& service,
+                            const Settings& settings, const Clock& clock) {
   if (auto there = check_target(command, service); !there) return there;
   return check_some_entry(command, service, settings, clock);
 }

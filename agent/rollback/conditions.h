@@ -20,13 +20,17 @@ struct Refused {
 template <typename T>
 using Judged = std::expected<T, Refused>;
 
-/// Kind, host and service; the service's own file, when root wrote it and nobody else may.
+/// Host and service; the service's own file, when root wrote it and nobody else may.
 Judged<ServiceFile> check_address(const Command& command, const Settings& settings);
 
 /// Deadline, holds, what runs, the target, irreversibility, and that at least one action could
 /// work.
 Judged<void> check_conditions(const Command& command, const ServiceFile& service,
                               const Settings& settings, const Clock& clock);
+
+/// Of these the last two: target and irreversibility, and that at least one action could work.
+Judged<void> check_possible(const Command& command, const ServiceFile& service,
+                            const Settings& settings, const Clock& clock);
 
 /// Files of people that hold back every action on this host, or on this service.
 Judged<void> check_holds(const Command& command, const Settings& settings);

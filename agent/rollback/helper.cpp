@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "agent/rollback/conditions.h"
+#include "agent/rollback/drill.h"
 #include "agent/rollback/inspect.h"
 #include "agent/rollback/libraries.h"
 #include "agent/rollback/trust.h"
@@ -33,16 +34,15 @@ std::vector<HelperStep> steps_of(const Record& record) {
 }
 
 HelperReply report(const Record& record) {
-  HelperReply reply{
-      .answer = HelperAnswer::in_progress, .command = record.id, .steps = steps_of(record)};
+  HelperReply reply{.answer = HelperAnswer::in_progress,
+                    .command = record.id,
+                    .steps = steps_of(record),
+                    .task = record.task};
   if (record.finished()) {
     reply.answer = record.failed() ? HelperAnswer::failed : HelperAnswer::done;
     reply.text = record.entries.back().text;
   }
-  const auto envelope = wire::decode_signed(record.envelope);
-  const auto command =
-      envelope ? wire::decode_command(envelope->payload) : Result<Command>(fail(""));
-  if (command) {
+  if (const auto command = command_of(record)) {
     reply.deploy = command->deploy;
     reply.condemned = command->condemned;
     reply.target = command->target;
@@ -136,7 +136,7 @@ HelperReply Helper::execute(const OpenedRequest& request) {
   if (!request.service.empty() && request.service != command->service) {
     return refused(Refusal::service, "request and command name different services");
   }
-  HelperReply reply = take_in(*command, Bytes(request.command.begin(), request.command.end()));
+  HelperReply reply = obey(*command, Bytes(request.command.begin(), request.command.end()));
   if (reply.answer == HelperAnswer::refused) {
     reply.command = command->id;
     log::warning("{}: command {} refused: {}: {}", command->service, command->id,
@@ -145,9 +145,24 @@ HelperReply Helper::execute(const OpenedRequest& request) {
   return reply;
 }
 
-HelperReply Helper::take_in(const Command& command, const Bytes& envelope) {
+HelperReply Helper::obey(const Command& command, const Bytes& envelope) {
   const auto service = check_address(command, settings_);
   if (!service) return refused(service.error().refusal, service.error().text);
+  switch (command.kind) {
+    case CommandKind::rollback:
+    case CommandKind::drill:
+      return take_in(command, *service, envelope);
+    case CommandKind::cancel:
+    case CommandKind::confirm:
+      break;
+  }
+  return refused(
+      Refusal::unsupported,
+      fmt::format("commands of kind {} are not carried out by this version", name(command.kind)));
+}
+
+HelperReply Helper::take_in(const Command& command, const ServiceFile& service,
+                            const Bytes& envelope) {
   const auto lock = journals_.lock();
   if (!lock) return {.answer = HelperAnswer::failed, .text = lock.error().message};
 
@@ -160,24 +175,29 @@ HelperReply Helper::take_in(const Command& command, const Bytes& envelope) {
   if (*pending && !(*pending)->finished()) {
     return refused(Refusal::busy, fmt::format("command {} is being carried out", (*pending)->id));
   }
-  const auto allowed = check_conditions(command, *service, settings_, clock_);
+  const bool drill = command.kind == CommandKind::drill;
+  const auto allowed = drill ? check_drill(command, service, settings_, clock_)
+                             : check_conditions(command, service, settings_, clock_);
   if (!allowed) return refused(allowed.error().refusal, allowed.error().text);
   if (*pending) {
     if (auto moved = journals_.retire(**pending); !moved)
       return refused(Refusal::busy, moved.error().message);
   }
-  auto created =
-      journals_.create(command.service, command.id, envelope, clock_.wall_us(), observer_);
+  const auto task = drill ? HelperTask::drill : HelperTask::rollback;
+  auto created = journals_.create(
+      {.service = command.service, .id = command.id, .task = task, .envelope = envelope},
+      clock_.wall_us(), observer_);
   if (!created) return refused(Refusal::action, "nothing was done: " + created.error().message);
-  log::info("{}: command {} accepted: {} back to {}", command.service, command.id,
-            command.condemned, command.target);
+  log::info("{}: command {} accepted: {} from {} to {}", command.service, command.id,
+            name(command.kind), command.condemned, command.target);
   observer_.reached("before launching");
   launch(command.service);
   return {.answer = HelperAnswer::accepted,
           .command = command.id,
           .deploy = command.deploy,
           .condemned = command.condemned,
-          .target = command.target};
+          .target = command.target,
+          .task = task};
 }
 
 void Helper::launch(const std::string& service) {

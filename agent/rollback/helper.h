@@ -10,6 +10,7 @@
 #include "agent/rollback/launcher.h"
 #include "agent/rollback/observer.h"
 #include "agent/rollback/settings.h"
+#include "common/service_file.h"
 #include "schema/messages.h"
 
 namespace serin::helper {
@@ -32,7 +33,8 @@ class Helper {
   HelperReply status(const std::string& service);
   HelperReply inspect_service(const std::string& service);
   HelperReply execute(const OpenedRequest& request);
-  HelperReply take_in(const Command& command, const Bytes& envelope);
+  HelperReply obey(const Command& command, const Bytes& envelope);
+  HelperReply take_in(const Command& command, const ServiceFile& service, const Bytes& envelope);
   void launch(const std::string& service);
   void continue_abandoned(const std::string& service);
 

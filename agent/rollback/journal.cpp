@@ -14,7 +14,6 @@
 #include "common/log.h"
 #include "schema/limits.h"
 #include "schema/text.h"
-#include "schema/wire.h"
 
 namespace serin::helper {
 namespace {
@@ -36,7 +35,7 @@ std::string line_of(int64_t wall_us, std::string_view word, std::string_view tex
 
 /// Room behind the end of the file, so that no later step fails for want of it.
 Result<void> reserve(int fd, const std::filesystem::path& file) {
-  struct stat facts{};
+  struct stat facts {};
   if (::fstat(fd, &facts) != 0) return failed("look at", file);
   if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, facts.st_size, kReservedBytes) == 0) return {};
   if (errno == EOPNOTSUPP) return {};  // file systems without it (NFS, some FUSE) reserve nothing
@@ -44,7 +43,7 @@ Result<void> reserve(int fd, const std::filesystem::path& file) {
 }
 
 Result<std::optional<Record>> read_record(const std::filesystem::path& file) {
-  struct stat facts{};
+  struct stat facts {};
   if (::lstat(file.c_str(), &facts) != 0 && errno == ENOENT) return std::nullopt;
   const auto text = read_file(file, kMostFileBytes);
   if (!text) return std::unexpected(text.error());
@@ -66,7 +65,7 @@ std::vector<Dated> newest_first(const std::filesystem::path& folder) {
   std::error_code error;
   for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
        at.increment(error)) {
-    struct stat facts{};
+    struct stat facts {};
     if (::stat(at->path().c_str(), &facts) != 0) continue;
     files.push_back(
         {at->path(), int64_t{facts.st_mtim.tv_sec} * kSecondUs + facts.st_mtim.tv_nsec / 1000});
@@ -135,11 +134,11 @@ bool JournalFolder::held(const std::string& service) const {
   return fd && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0;
 }
 
-Result<void> JournalFolder::create(const std::string& service, const std::string& id,
-                                   const Bytes& envelope, int64_t wall_us,
+Result<void> JournalFolder::create(const NewRecord& record, int64_t wall_us,
                                    StepObserver& observer) const {
-  const auto file = pending_path(service);
-  const auto temporary = state_ / "pending" / ("." + service);  // one at a time: we hold the lock
+  const auto file = pending_path(record.service);
+  const auto temporary =
+      state_ / "pending" / ("." + record.service);  // one at a time: we hold the lock
   ::unlink(temporary.c_str());
   UniqueFd fd(
       ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -148,8 +147,9 @@ Result<void> JournalFolder::create(const std::string& service, const std::string
     ::unlink(temporary.c_str());
     return std::unexpected(std::move(error));
   };
-  const auto text = fmt::format("serin-rollback/1 {} {}\nsigned {}\n{}", id, service, hex(envelope),
-                                line_of(wall_us, "accepted", {}));
+  const auto text =
+      fmt::format("serin-rollback/1 {} {}\n{} {}\n{}", record.id, record.service,
+                  word_of(record.task), hex(record.envelope), line_of(wall_us, "accepted", {}));
   if (auto done = write_all(fd.get(), text, temporary.native()); !done)
     return abandon(done.error());
   if (auto done = reserve(fd.get(), temporary); !done) return abandon(done.error());
@@ -183,8 +183,7 @@ void JournalFolder::trim(int64_t wall_us) const {
     if (wall_us - each.changed_us < kKeepDoneUs) continue;
     const auto record = read_record(each.file);
     if (!record || !*record) continue;
-    const auto envelope = wire::decode_signed((*record)->envelope);
-    const auto command = envelope ? wire::decode_command(envelope->payload) : fail("no command");
+    const auto command = command_of(**record);
     if (command && command->not_after_us < wall_us) ::unlink(each.file.c_str());
   }
 }
@@ -199,8 +198,8 @@ Result<std::optional<Journal>> Journal::take(const JournalFolder& folder,
   if (!journal.file_) return failed("open", path);
   if (::flock(journal.file_.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
   // The action that held it may have ended and moved it away between open and lock.
-  struct stat ours{};
-  struct stat now{};
+  struct stat ours {};
+  struct stat now {};
   if (::fstat(journal.file_.get(), &ours) != 0) return failed("look at", path);
   if (::lstat(path.c_str(), &now) != 0 || now.st_ino != ours.st_ino) return std::nullopt;
   auto record = read_record(path);

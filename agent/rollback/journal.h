@@ -12,14 +12,15 @@
 #include "common/error.h"
 #include "common/file.h"
 #include "common/ids.h"
+#include "schema/messages.h"
 
 // The helper's memory of what it was told and what came of it, in a folder that only root reads:
 //   pending/<service>   the command that is being carried out: one a service at a time
 //   done/<command id>   what was carried out, so that no command is carried out twice
-// A file is text: a head (command id, service), the signed command in hex, then one line for each
-// step and for each intention, written and synced before the act it names. Only the helper creates
-// such a file and only the action appends to it. Half a line at the end is what a power cut left:
-// it does not count.
+// A file is text: a head (command id, service), the command in hex behind a word that says what it
+// is (`signed` for a rollback, `drill`), then one line for each step and for each intention,
+// written and synced before the act it names. Only the helper creates such a file and only whoever
+// holds its lock appends to it. Half a line at the end is what a power cut left: it does not count.
 
 namespace serin::helper {
 
@@ -32,6 +33,7 @@ struct JournalEntry {
 struct Record {
   std::string id;
   std::string service;
+  HelperTask task = HelperTask::rollback;
   Bytes envelope;  ///< the SRK1 buffer as received
   std::vector<JournalEntry> entries;
   size_t sound_bytes = 0;  ///< up to the end of the last whole line
@@ -44,7 +46,20 @@ struct Record {
 /// The words that are reported as steps; all others are intentions and notes of the action itself.
 bool is_step(std::string_view word);
 
+/// What a task is called in the second line.
+std::string_view word_of(HelperTask task);
+
 Result<Record> parse_record(std::string_view text);
+/// What was to be done. An error only for a record that was not ours to begin with.
+Result<Command> command_of(const Record& record);
+
+/// What a pending file begins with.
+struct NewRecord {
+  std::string service;
+  std::string id;
+  HelperTask task = HelperTask::rollback;
+  Bytes envelope;
+};
 
 class JournalFolder {
  public:
@@ -66,8 +81,7 @@ class JournalFolder {
 
   /// Writes pending/<service> with the step `accepted`, and room for all further steps. An error,
   /// for lack of room above all, leaves nothing behind.
-  Result<void> create(const std::string& service, const std::string& id, const Bytes& envelope,
-                      int64_t wall_us, StepObserver& observer) const;
+  Result<void> create(const NewRecord& record, int64_t wall_us, StepObserver& observer) const;
   /// Moves a finished pending file to done/.
   [[nodiscard]] Result<void> retire(const Record& record) const;
   /// Forgets what ended more than 30 days ago and whose deadline has passed.

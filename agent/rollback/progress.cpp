@@ -49,9 +49,11 @@ void apply(Progress& progress, const JournalEntry& entry, const std::string& boo
 
 }  // namespace
 
-Progress progress_of(const Record& record, const std::string& boot) {
+Progress progress_of(const Record& record, const std::string& boot, std::string_view way) {
   Progress progress;
-  for (const JournalEntry& entry : record.entries) {
+  for (JournalEntry entry : record.entries) {
+    if (!entry.word.starts_with(way)) continue;
+    entry.word.erase(0, way.size());
     if (entry.word == "begin") {
       progress = Progress{};
       progress.entry = static_cast<size_t>(std::strtoul(entry.text.c_str(), nullptr, 10));

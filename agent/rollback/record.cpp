@@ -5,12 +5,16 @@
 #include <charconv>
 
 #include "agent/rollback/journal.h"
+#include "schema/wire.h"
 
 namespace serin::helper {
 namespace {
 
-constexpr std::array<std::string_view, 7> kSteps = {
-    "accepted", "preflight", "switched", "restarted", "healthy", "verified", "failed"};
+constexpr std::array<std::string_view, 12> kSteps = {
+    "accepted", "preflight",     "switched",       "restarted",    "healthy",       "verified",
+    "failed",   "back_switched", "back_restarted", "back_healthy", "back_verified", "drilled"};
+/// In the order of HelperTask.
+constexpr std::array<std::string_view, 2> kTasks = {"signed", "drill"};
 
 /// Takes the text up to the next `until` off the front.
 std::string_view take(std::string_view& text, char until) {
@@ -37,8 +41,16 @@ bool is_step(std::string_view word) {
   return std::ranges::find(kSteps, word) != kSteps.end();
 }
 
+std::string_view word_of(HelperTask task) {
+  const auto index = static_cast<size_t>(task);
+  SERIN_VERIFY(index < kTasks.size());
+  return kTasks[index];
+}
+
 bool Record::finished() const {
-  return !entries.empty() && (entries.back().word == "verified" || entries.back().word == "failed");
+  if (entries.empty()) return false;
+  const std::string& last = entries.back().word;
+  return last == "failed" || last == (task == HelperTask::drill ? "drilled" : "verified");
 }
 
 bool Record::failed() const {
@@ -49,6 +61,12 @@ size_t Record::count(std::string_view word) const {
   return static_cast<size_t>(std::ranges::count(entries, word, &JournalEntry::word));
 }
 
+Result<Command> command_of(const Record& record) {
+  const auto envelope = wire::decode_signed(record.envelope);
+  if (!envelope) return std::unexpected(envelope.error());
+  return wire::decode_command(envelope->payload);
+}
+
 Result<Record> parse_record(std::string_view text) {
   const size_t whole = text.size();
   Record record;
@@ -57,7 +75,9 @@ Result<Record> parse_record(std::string_view text) {
   record.id = take(head, ' ');
   record.service = head;
   auto body = take(text, '\n');
-  if (take(body, ' ') != "signed") return fail("the signed command is missing");
+  const auto* task = std::ranges::find(kTasks, take(body, ' '));
+  if (task == kTasks.end()) return fail("the command is missing");
+  record.task = static_cast<HelperTask>(task - kTasks.begin());
   auto envelope = from_hex(body);
   if (!envelope) return std::unexpected(envelope.error());
   record.envelope = std::move(*envelope);

@@ -9,32 +9,13 @@
 #include <functional>
 #include <utility>
 
+#include "tests/support/rollback/dying.h"
 #include "tests/support/rollback/host.h"
 
 namespace serin::helper {
 namespace {
 
 constexpr std::string_view kWholeStory = "accepted preflight switched restarted healthy verified";
-
-void run(TestHost& host) {
-  StepObserver observer;
-  const auto done = run_action("api", host.settings, host.clock, observer);
-  ASSERT_TRUE(done.has_value()) << done.error().message;
-}
-
-/// An action of kind command: a program that switches and restarts by itself, and notes each time
-/// that it was run.
-std::string by_command(const TestHost& host) {
-  const auto script = host.root() / "back.sh";
-  write_text(script,
-             "#!/bin/sh\necho \"$SERIN_SERVICE $SERIN_TARGET\" >> " +
-                 (host.root() / "runs").native() + "\nln -sfn \"releases/$SERIN_TARGET\" " +
-                 (host.root() / "current").native() + "\nexec " + host.restart_script().native() +
-                 "\n",
-             0755);
-  return "[[rollback]]\naction = \"command\"\ncommand = [\"" + script.native() +
-         "\"]\nhealthy = { http = \"" + host.health_url() + "\", within = \"5s\" }\n";
-}
 
 TEST(Action, PutsTheTargetBackAndVerifiesIt) {
   TestHost host;
@@ -72,62 +53,6 @@ TEST(Action, ARepeatedCommandAnswersTheRecordedOutcomeAndDoesNothing) {
   run(host);
   EXPECT_EQ(host.running(), "v2");
   EXPECT_EQ(host.launcher.launched.size(), 1U);
-}
-
-/// Ends the process at the n-th moment.
-class DyingObserver final : public StepObserver {
- public:
-  explicit DyingObserver(int at) : left_(at) {}
-  void reached(std::string_view /*moment*/) override {
-    if (--left_ == 0) ::_exit(99);
-  }
-
- private:
-  int left_;
-};
-
-/// Ends the process at a moment of this name.
-class DyingAfter final : public StepObserver {
- public:
-  explicit DyingAfter(std::string_view moment) : moment_(moment) {}
-  void reached(std::string_view moment) override {
-    if (moment == moment_) ::_exit(99);
-  }
-
- private:
-  std::string_view moment_;
-};
-
-/// Delivers the command, or finds it delivered, and dies in the action.
-bool die_after(TestHost& host, const Command& command, std::string_view moment) {
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    DyingAfter observer(moment);
-    static_cast<void>(host.execute(command));
-    ::_exit(run_action("api", host.settings, host.clock, observer) ? 0 : 3);
-  }
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  return WEXITSTATUS(status) == 99;
-}
-
-/// Delivers the command and runs the action in a process of their own that dies at the n-th moment.
-/// False once there is no such moment any more.
-bool die_at(TestHost& host, const Command& command, int n) {
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    DyingObserver observer(n);
-    Helper helper(host.settings, host.clock, host.launcher, observer);
-    if (!helper.start()) ::_exit(1);
-    const Bytes packet = host.execute_request(command);
-    if (helper.answer(packet, packet.size()).answer != HelperAnswer::accepted) ::_exit(2);
-    ::_exit(run_action("api", host.settings, host.clock, observer) ? 0 : 3);
-  }
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  EXPECT_TRUE(WIFEXITED(status));
-  EXPECT_TRUE(WEXITSTATUS(status) == 99 || WEXITSTATUS(status) == 0) << WEXITSTATUS(status);
-  return WEXITSTATUS(status) == 99;
 }
 
 TEST(Action, StoppedAtAnyMomentItIsFinishedByTheNextProcessAndNothingIsDoneTwice) {
@@ -241,20 +166,6 @@ TEST(Action, ARefusalOfTheCommandIsNotPassedOverByTheSecondAction) {
                   Command&) { write_text(host.root() / "releases/v2/.serin-irreversible", ""); },
                "cannot be undone");
 }
-
-/// Does something at the first moment of this name.
-class ChangingAt final : public StepObserver {
- public:
-  ChangingAt(std::string_view moment, std::function<void()> change)
-      : moment_(moment), change_(std::move(change)) {}
-  void reached(std::string_view moment) override {
-    if (moment == moment_ && change_) std::exchange(change_, nullptr)();
-  }
-
- private:
-  std::string_view moment_;
-  std::function<void()> change_;
-};
 
 TEST(Action, AnExpiredCommandIsNotPassedOverByTheSecondAction) {
   TestHost host;

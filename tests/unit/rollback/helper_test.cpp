@@ -237,9 +237,10 @@ TEST_F(HelperTest, OneCommandOfAServiceAtATime) {
 }
 
 TEST_F(HelperTest, KindsOfLaterVersionsAreRefusedClearly) {
-  for (const auto kind : {CommandKind::drill, CommandKind::cancel, CommandKind::confirm}) {
+  for (const auto kind : {CommandKind::cancel, CommandKind::confirm}) {
     auto command = host.command();
     command.kind = kind;
+    command.supersedes = command.id;
     expect_refused(host.execute(command), Refusal::unsupported, name(kind));
   }
   expect_refused(host.ask({.verb = HelperVerb::dead_man, .service = "api", .command = {}}),

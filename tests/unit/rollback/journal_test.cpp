@@ -20,12 +20,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kId = "00112233445566778899aabbccddeeff";
+const NewRecord kNew{.service = "api", .id = kId, .envelope = {1, 2, 3}};
 
 class JournalTest : public testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(journals.prepare().has_value()); }
   void create() {
-    const auto created = journals.create("api", kId, {1, 2, 3}, 1000, observer);
+    const auto created = journals.create(kNew, 1000, observer);
     ASSERT_TRUE(created.has_value()) << created.error().message;
   }
   std::optional<Journal> take() {
@@ -127,7 +128,7 @@ class NoMoreFiles final : public StepObserver {
 TEST_F(JournalTest, ACommandWhoseFolderCouldNotBeSyncedIsNotLeftPending) {
   {
     NoMoreFiles fault;
-    EXPECT_FALSE(journals.create("api", kId, {1, 2, 3}, 1000, fault));
+    EXPECT_FALSE(journals.create(kNew, 1000, fault));
   }
   EXPECT_FALSE(fs::exists(journals.pending_path("api")));
   EXPECT_TRUE(journals.pending_services().empty());
@@ -157,7 +158,8 @@ TEST_F(JournalTest, AFinishedOneIsTheLatestUntilTheNext) {
   ASSERT_TRUE(latest && *latest);
   EXPECT_TRUE((*latest)->failed());
   EXPECT_FALSE(*journals.latest("ap"));
-  ASSERT_TRUE(journals.create("api", "ff", {4}, 1, observer).has_value());
+  ASSERT_TRUE(
+      journals.create({.service = "api", .id = "ff", .envelope = {4}}, 1, observer).has_value());
   latest = journals.latest("api");
   EXPECT_EQ((*latest)->id, "ff");
 }
@@ -169,7 +171,10 @@ TEST_F(JournalTest, ForgetsAfterThirtyDaysButNotBeforeTheCommandsDeadline) {
   ASSERT_TRUE(state.prepare().has_value());
   const auto write = [&](int64_t not_after_us) {
     command.not_after_us = not_after_us;
-    ASSERT_TRUE(state.create("api", command.id, host.sign(command), 1, observer).has_value());
+    ASSERT_TRUE(state
+                    .create({.service = "api", .id = command.id, .envelope = host.sign(command)}, 1,
+                            observer)
+                    .has_value());
     ASSERT_TRUE(state.retire(**state.pending("api")).has_value());
   };
   const int64_t now = clock.wall_us();
@@ -186,7 +191,7 @@ TEST_F(JournalTest, ForgetsAfterThirtyDaysButNotBeforeTheCommandsDeadline) {
 
 TEST_F(JournalTest, KeepsRoomForTheSteps) {
   create();
-  struct stat facts{};
+  struct stat facts {};
   ASSERT_EQ(::stat(journals.pending_path("api").c_str(), &facts), 0);
   EXPECT_GE(facts.st_blocks * 512, 64 * 1024);
 }
