@@ -13,6 +13,12 @@ Canary* Deploy::find(uint32_t host) {
   return it == canaries.end() ? nullptr : &*it;
 }
 
+bool Deploy::nothing_changed() const {
+  return std::ranges::none_of(canaries, [](const Canary& canary) {
+    return canary.left || canary.failed || !canary.step.empty();
+  });
+}
+
 size_t Deploy::present() const {
   return static_cast<size_t>(std::ranges::count(canaries, false, &Canary::left));
 }

@@ -31,6 +31,9 @@ struct Canary {
   int64_t restored_us = 0, verified_us = 0;
   int64_t left_us = 0;
   bool failed = false, failure_told = false;
+  bool taken_back = false;    ///< its command was, before the host had answered
+  bool dead_man = false;      ///< went back by itself
+  std::string superseded;     ///< the command that was taken back before this one
 
   struct Second {
     int64_t second = 0;
@@ -42,7 +45,7 @@ struct Canary {
   /// Runs the target again, by its own word or by the version that started there.
   [[nodiscard]] bool back() const { return verified_us != 0 || restored_by_us; }
   [[nodiscard]] bool in_flight() const {
-    return !command.empty() && verified_us == 0 && !failed && (!left || restored_by_us);
+    return !command.empty() && verified_us == 0 && !failed && !taken_back && !dead_man && (!left || restored_by_us);
   }
 };
 
@@ -107,6 +110,8 @@ struct Deploy {
   [[nodiscard]] bool acting() const {
     return state == DeployState::rolling_back || state == DeployState::rollback_failed;
   }
+  /// Its verdict has not touched any host yet: no command was answered, nobody has left.
+  [[nodiscard]] bool nothing_changed() const;
   Canary* find(uint32_t host);
   [[nodiscard]] size_t present() const;  ///< canary hosts that have not left
   /// Of the canary hosts; all when `which` is null.

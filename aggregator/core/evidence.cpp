@@ -194,7 +194,8 @@ void Fold::State::gather(Service& service, Deploy& deploy, int64_t second) {
     } else if (canary == nullptr && cell.judged &&
                cell.age_seconds >= policy.baseline_age_seconds &&
                is_one_of(deploy.baseline_versions, cell.version) &&
-               !in_deploy(service, cell.host, &deploy)) {
+               !in_deploy(service, cell.host, &deploy) &&
+               !drilling(service.name, service.tracks[cell.host]->host)) {
       fold_in(deploy.baseline_step, cell);
       baseline.requests += cell.requests;
       baseline.errors += cell.errors;

@@ -19,6 +19,11 @@ bool Service::condemned(std::string_view version, int64_t now_us) const {
          now_us - it->second.condemned_us < Fold::State::kCondemnedUs;
 }
 
+const Track* Service::find(std::string_view host) const {
+  const auto known = by_host.find(host);
+  return known == by_host.end() ? nullptr : tracks[known->second].get();
+}
+
 size_t Service::present_hosts() const {
   return static_cast<size_t>(std::ranges::count_if(tracks, [](const auto& t) { return !t->gone; }));
 }
@@ -84,6 +89,10 @@ void Fold::State::remember(const Decision& fact) {
                           .why = fact.reason.text});
     return;
   }
+  if (fact.kind == DecisionKind::drilled || fact.kind == DecisionKind::drill_failed ||
+      fact.kind == DecisionKind::drill_refused) {
+    return remember_drill(fact);
+  }
   if (fact.service.empty() || fact.version.empty()) return;
   Service& service = services[fact.service];
   service.name = fact.service;
@@ -106,6 +115,7 @@ void Fold::State::remember(const Decision& fact) {
       service.remembered = true;
       break;
     case DecisionKind::absolved: version.condemned_us = 0; break;
+    case DecisionKind::declared: version.irreversible = fact.irreversible; break;
     case DecisionKind::warmup: take_warmup(service, fact.warmup_json); break;
     default: break;
   }
@@ -117,6 +127,7 @@ bool Fold::State::any_open(std::string_view service) const {
 
 /// What time alone brings about.
 void Fold::State::every_service() {
+  watch_commands();
   for (auto& [name, service] : services) {
     run_placebos(service);
     if (service.soak) soak(service);
@@ -138,6 +149,15 @@ void Fold::State::every_service() {
     service.watching = any_open(name);
     service.slow_steps = service.slow_steps && service.watching;
   }
+}
+
+/// Commands that are no rollback's.
+void Fold::State::watch_commands() {
+  if (now_us - last_command_check_us < kSecondUs / 2) return;
+  last_command_check_us = now_us;
+  watch_drills();
+  watch_cancels();
+  for (auto& [name, service] : services) confirm_versions(service);
 }
 
 Decision Fold::State::decision_of(const Deploy& deploy, DecisionKind kind,
@@ -191,6 +211,10 @@ std::vector<CommandOrder> Fold::pending_commands() const {
       if (canary.in_flight()) orders.push_back(s.order_for(service, *deploy, canary));
     }
   }
+  for (const Drill& drill : s.drills) {
+    if (drill.running() && !drill.answered()) orders.push_back(s.order_for(drill));
+  }
+  for (const auto& cancel : s.cancels) orders.push_back(cancel.order);
   return orders;
 }
 

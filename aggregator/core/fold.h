@@ -53,6 +53,9 @@ class Fold {
   [[nodiscard]] std::vector<DeployView> deploys() const;  ///< newest first, without metrics' series
   [[nodiscard]] std::optional<DeployView> deploy(std::string_view id) const;
 
+  [[nodiscard]] std::vector<DrillView> drills() const;  ///< newest first
+  [[nodiscard]] std::optional<DrillView> drill(std::string_view id) const;
+
   enum class Gate { go, stop, not_yet };
   struct GateAnswer {
     Gate gate = Gate::not_yet;

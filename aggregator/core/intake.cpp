@@ -216,11 +216,17 @@ void Fold::State::take(const Event& event, int64_t stored_us) {
       track->farewell_start_us = event.from.agent_start_us;
       track->farewell_sequence = event.from.sequence;
       break;
-    case EventKind::rollback_step: step_reported(service, *track, event, at_us); break;
+    case EventKind::rollback_step:
+      step_reported(service, *track, event, at_us);
+      cancel_answered(*track, event);
+      break;
+    case EventKind::drill_step:
+      drill_step(*track, event, at_us);
+      cancel_answered(*track, event);
+      break;
     case EventKind::unit_failed:
     case EventKind::silent: guard_events(service, *track, event); break;
     case EventKind::facts: take_facts(service, *track, event, at_us); break;
-    case EventKind::drill_step: break;
   }
 }
 
@@ -234,29 +240,37 @@ void Fold::State::started(Service& service, Track& track, const Event& event, in
   const bool same_version = event.version == track.version;
   if (same_version && event.generation == track.generation) return;  // an agent that came back repeats it
   const std::string from = !event.previous.empty() ? event.previous : track.version;
-  if (!same_version && !track.version.empty()) track.previous = track.version;
+  const bool rehearses = event.cause == Cause::drill;
+  if (!same_version && !track.version.empty() && !rehearses) track.previous = track.version;
   if (!same_version) track.version_since_us = at_us;
   const int64_t same_since_us = same_version ? track.generation_since_us : 0;
   track.version = event.version;
+  if (event.generation != track.generation || !event.artefact.empty()) track.artefact = event.artefact;
   track.generation = event.generation;
   track.generation_since_us = track.samples == 0 && event.previous.empty() ? 0 : at_us;
   track.ambiguous = event.ambiguous;
   track.phase = Phase::serving;
   track.phase_since_us = at_us;
-  if (!from.empty() && !event.same_name) follow_restart(service, track, same_since_us);
+  if (!from.empty() && !event.same_name && !rehearses) follow_restart(service, track, same_since_us);
   release_waiting(service, track);
+  if (rehearses) return;  // it opens, joins and leaves nothing
+
+  bool ends_a_watch = false;
 
   for (auto& deploy : deploys) {
     if (deploy->service != service.name || !deploy->open()) continue;
     Canary* canary = deploy->find(track.index);
     if (canary == nullptr || canary->left) continue;
     if (event.version != deploy->version) {
-      leave(service, *deploy, track, event.version);
+      if (event.cause == Cause::dead_man) leave_by_itself(service, *deploy, track, event.version, at_us);
+      else leave(service, *deploy, track, event.version);
+      ends_a_watch = true;
     } else if (!same_version || event.kind == EventKind::process_started) {
       deploy->note(at_us, "process_started", track.host,
                    fmt::format("{} started again", event.version));
     }
   }
+  if (event.cause == Cause::dead_man && !same_version && !ends_a_watch) tell_dead_man(service, track, from, at_us);
   if (event.cause != Cause::external || (same_version && !event.same_name)) return;
   const bool first_look = from.empty() && !service.remembered &&
                           now_us - service.first_seen_us <= kFirstSeenUs;
@@ -284,7 +298,7 @@ void Fold::State::died(Service& service, Track& track, const Event& event, int64
   track.phase_since_us = at_us;
   track.fell = !event.expected;
   service.learner.forget(track.index);
-  if (event.expected) return;
+  if (event.expected || drilling(service.name, track.host)) return;
   if (tells_of_oom(event)) track.oom_us = at_us;
   track.deaths.push_back({at_us, event.version.empty() ? track.version : event.version});
   if (track.deaths.size() > Track::kMaxDeaths) track.deaths.pop_front();
@@ -309,15 +323,7 @@ void Fold::State::take(const Control& control) {
     case ControlKind::policy:
       if (auto parsed = policy_from_json(control.policy_json)) policies = std::move(*parsed);
       break;
-    case ControlKind::declare: {
-      Service& service = services[control.service];
-      service.name = control.service;
-      service.versions[control.version].irreversible = control.irreversible;
-      if (Deploy* deploy = open_deploy(control.service, control.version)) {
-        deploy->irreversible = control.irreversible;
-      }
-      break;
-    }
+    case ControlKind::declare: declare(control); break;
     case ControlKind::act: take_act(control); break;
     case ControlKind::warmup: {
       Service& service = services[control.service];
@@ -328,11 +334,41 @@ void Fold::State::take(const Control& control) {
   }
 }
 
+/// Whether a version can be undone: a person's word, kept in the audit as it must outlive the stream.
+void Fold::State::declare(const Control& control) {
+  Service& service = services[control.service];
+  service.name = control.service;
+  service.versions[control.version].irreversible = control.irreversible;
+  Decision decision;
+  decision.effect_id = fmt::format("{}|{}/declared//{}", control.service, control.version, control.id);
+  decision.kind = DecisionKind::declared;
+  decision.service = control.service;
+  decision.version = control.version;
+  decision.at_us = now_us;
+  decision.input_sequence = last_sequence;
+  decision.actor = control.actor;
+  decision.irreversible = control.irreversible;
+  decision.reason = {.kind = ReasonKind::act,
+                     .metric = {},
+                     .text = fmt::format("{}{}{}", control.irreversible ? "irreversible: never put back by itself" : "can be put back",
+                                         control.reason.empty() ? "" : ": ", control.reason)};
+  if (Deploy* deploy = open_deploy(control.service, control.version)) {
+    deploy->irreversible = control.irreversible;
+    deploy->note(now_us, "act", "", fmt::format("declared by {}: {}", control.actor, decision.reason.text));
+  }
+  emit(std::move(decision));
+}
+
 void Fold::State::take_act(const Control& control) {
+  if (control.act == Act::drill) return ask_drill(control);
   if (control.act == Act::absolve) {
     Service& service = services[control.service];
     service.name = control.service;
     service.versions[control.version].condemned_us = 0;
+    if (Deploy* deploy = open_deploy(control.service, control.version); deploy != nullptr && deploy->acting()) {
+      deploy->held = true;  // what has begun goes on; nothing more is begun without a `release`
+      take_back(service, *deploy, "absolved by " + control.actor);
+    }
     Decision decision;
     decision.effect_id = fmt::format("{}|{}/absolved//{}", control.service, control.version, control.id);
     decision.kind = DecisionKind::absolved;
@@ -363,8 +399,9 @@ void Fold::State::take_act(const Control& control) {
       break;
     case Act::pass:
       // What ended without a verdict may still be passed by hand.
-      if (deploy->verdict == "inconclusive") deploy->verdict.clear();
+      if (deploy->verdict == "inconclusive" || (deploy->open() && deploy->nothing_changed())) deploy->verdict.clear();
       else if (!deploy->open() || !deploy->verdict.empty()) break;
+      take_back(service, *deploy, "passed by " + control.actor);
       deploy->actor = control.actor;
       reason.text = fmt::format("passed by {}", control.actor);
       conclude(service, *deploy, DecisionKind::pass, DeployState::passed, std::move(reason));
@@ -373,12 +410,14 @@ void Fold::State::take_act(const Control& control) {
       if (!deploy->open() || deploy->held) break;
       deploy->held = true;
       if (deploy->state == DeployState::watching) deploy->state = DeployState::held;
+      take_back(service, *deploy, "held by " + control.actor);
       emit(decision_of(*deploy, DecisionKind::held, control.id));
       break;
     case Act::release:
       if (!deploy->open() || !deploy->held) break;
       deploy->held = false;
       if (deploy->state == DeployState::held) deploy->state = DeployState::watching;
+      command_again(*deploy);
       emit(decision_of(*deploy, DecisionKind::released, control.id));
       break;
     case Act::absolve:

@@ -88,7 +88,7 @@ bool Fold::State::untouched(const Service& service, const Track& track, const st
   const double age_us = policies.of(service.name).baseline_age_seconds * 1e6;
   const auto young_us = static_cast<double>(block * kBlockUs - track.generation_since_us);
   if (track.generation_since_us != 0 && young_us < age_us) return false;
-  return !in_deploy(service, track.index);
+  return !in_deploy(service, track.index) && !drilling(service.name, track.host);
 }
 
 /// The settled version that most untouched hosts run; empty where too few do.

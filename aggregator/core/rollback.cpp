@@ -59,6 +59,12 @@ void Fold::State::decide_rollback(Service& service, Deploy& deploy, Reason reaso
     tell("held", deploy, text);
     return;
   }
+  condemn(service, deploy, std::move(reason), actor);
+  act_on_verdict(service, deploy);
+}
+
+/// The verdict, in words, audit and memory.
+void Fold::State::condemn(Service& service, Deploy& deploy, Reason reason, const std::string& actor) {
   deploy.reason = std::move(reason);
   deploy.actor = actor;
   deploy.verdict = "rollback";
@@ -78,8 +84,12 @@ void Fold::State::decide_rollback(Service& service, Deploy& deploy, Reason reaso
   }
   deploy.note(now_us, "decided", deploy.reason.host, deploy.reason.text);
   emit(decision_of(deploy, DecisionKind::rollback));
+}
+
+/// Puts the hosts back, or asks people to.
+void Fold::State::act_on_verdict(Service& service, Deploy& deploy) {
   const Policy& policy = policies.of(service.name);
-  if (policy.mode != Policy::Mode::enforce && actor.empty()) {
+  if (policy.mode != Policy::Mode::enforce && deploy.actor.empty()) {
     deploy.state = DeployState::frozen;
     const std::string text =
         policy.mode == Policy::Mode::recommend
@@ -259,6 +269,7 @@ CommandOrder Fold::State::order_for(const Service& service, const Deploy& deploy
   order.command.kind = CommandKind::rollback;
   order.command.condemned = deploy.version;
   order.command.target = canary.target;
+  order.command.supersedes = canary.superseded;
   order.command.issued_us = now_us;
   order.command.not_after_us = now_us + track.wall_offset_us + kCommandLifeUs;
   return order;
@@ -269,17 +280,22 @@ void Fold::State::step_reported(Service& service, Track& track, const Event& eve
     Deploy& deploy = *each;
     if (deploy.service != service.name || !deploy.open()) continue;
     Canary* canary = deploy.find(track.index);
-    if (canary == nullptr || canary->command.empty() || canary->command != event.command) continue;
+    if (canary == nullptr || event.command.empty()) continue;
+    // One that went back by itself has an id of its helper's making.
+    if (canary->command != event.command && !(canary->dead_man && event.deploy.empty())) continue;
     const int now_rank = rank(event.step);
     const bool ended_badly = event.step == "failed" || event.step == "refused";
-    if (!ended_badly && now_rank <= rank(canary->step)) return;  // reported again after a restart
+    if (!ended_badly && event.step != "cancelled" && now_rank <= rank(canary->step)) return;  // reported again after a restart
     if (ended_badly && (canary->failed || canary->verified_us != 0)) return;
     deploy.note(at_us, event.step, track.host, event.reason);
-    if (event.step == "refused" && may_pass(event.reason) && !canary->left) {
+    if (event.step == "cancelled") return;
+    if (event.step == "refused" && may_pass(event.reason)) {
+      if (canary->left) return;  // it is back by another way
       canary->reason = event.reason;
       canary->next_issue_us = std::max(canary->next_issue_us, now_us + kUnansweredUs);
       return;
     }
+    canary->taken_back = false;  // too late: it is being done
     canary->step = event.step;
     canary->reason = event.reason;
     canary->next_issue_us = std::max(canary->next_issue_us, now_us + kReissueUs);
@@ -337,6 +353,7 @@ void Fold::State::after_steps(Service& service, Deploy& deploy) {
   }
   deploy.state = DeployState::rolled_back;
   deploy.rolled_back_us = now_us;
+  check_agreement(service, deploy);
   Decision decision = decision_of(deploy, DecisionKind::rolled_back);
   decision.reason.text = words_rolled_back(deploy);
   deploy.note(now_us, "rolled_back", "", decision.reason.text);

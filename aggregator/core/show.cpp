@@ -219,6 +219,9 @@ std::vector<HostView> Fold::hosts(std::string_view wanted, FactScope facts) cons
         const Canary* canary = deploy->find(track->index);
         if (canary != nullptr && !canary->left) view.deploy = deploy->id;
       }
+      for (const Drill& drill : s.drills) {
+        if (drill.running() && drill.view.service == name && drill.view.host == track->host) view.drill = drill.view.id;
+      }
       views.push_back(std::move(view));
     }
   }

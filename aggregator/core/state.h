@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "aggregator/core/deploy.h"
+#include "aggregator/core/drill.h"
 #include "aggregator/core/effects.h"
 #include "aggregator/core/fold.h"
 #include "aggregator/core/host_book.h"
@@ -18,8 +20,9 @@
 // The inside of the fold. Its functions lie in files by what they are about: fold.cpp (the door), intake.cpp
 // (samples, events, acts), watch.cpp (a deploy opens, hosts join and leave, it ends), past.cpp (the judge is told what
 // was before), placebo.cpp (untouched hosts as canaries), evidence.cpp (seconds close and are judged), soak.cpp (leaks
-// after a pass), guard.cpp (guardrails), rollback.cpp (commands, steps,
-// recovery), show.cpp (views, gate).
+// after a pass), guard.cpp (guardrails), rollback.cpp (commands, steps, recovery), cancel.cpp (commands taken back),
+// confirm.cpp (what is held healthy), returned.cpp (hosts that went back by themselves, and whether they agree),
+// drill.cpp (rehearsals), show.cpp (views, gate).
 
 namespace serin::core {
 
@@ -53,6 +56,7 @@ struct Service {
 
   [[nodiscard]] bool settled(std::string_view version) const;
   [[nodiscard]] bool condemned(std::string_view version, int64_t now_us) const;
+  [[nodiscard]] const Track* find(std::string_view host) const;  ///< null: not known
   [[nodiscard]] size_t present_hosts() const;  ///< hosts that have not said farewell
 };
 
@@ -93,6 +97,15 @@ struct Fold::State {
   std::multimap<int64_t, Decision> facts_to_come;  ///< by time: those that the stream has not reached
   std::map<std::string, std::vector<Decision>> fact_verdicts;  ///< by deploy: what was decided
   std::map<std::string, std::vector<int64_t>> automatic_rollbacks;  ///< "service|host" -> times
+  std::deque<Drill> drills;                      ///< oldest first
+  /// Of a command that was not answered yet. Asked for again until somebody answers.
+  struct Cancel {
+    CommandOrder order;
+    int ordinal = 0;
+    int64_t next_issue_us = 0, until_us = 0;
+  };
+  std::vector<Cancel> cancels;
+  int64_t last_command_check_us = 0;
   Counters counters;
   FactTexts fact_texts;
   std::vector<Effect> effects;                   ///< of the step in hand
@@ -102,6 +115,7 @@ struct Fold::State {
   void take(const Event& event, int64_t stored_us);
   void take(const Control& control);
   void take_act(const Control& control);
+  void declare(const Control& control);
   Track* track_of(const std::string& host, const std::string& service);
   bool admit(const Identity& from, const std::string& service, int64_t age_us, int64_t wall_us,
              int64_t stored_us, Track*& track, int64_t& end_us);
@@ -189,7 +203,44 @@ struct Fold::State {
   void verify_recovery(Service& service, Deploy& deploy, int64_t second);
   bool too_often(const std::string& service, const std::string& host, int limit) const;
 
+  void condemn(Service& service, Deploy& deploy, Reason reason, const std::string& actor);
+  void act_on_verdict(Service& service, Deploy& deploy);
+
+  // ---- drill.cpp
+  void ask_drill(const Control& control);
+  std::string drill_target(const Service& service, const Track& track) const;
+  std::string drill_refusal(const Service& service, const Track& track, const std::string& target) const;
+  CommandOrder order_for(const Drill& drill) const;
+  void command_drill(Drill& drill);
+  void drill_step(const Track& track, const Event& event, int64_t at_us);
+  void watch_drills();
+  void end_drill(Drill& drill, DrillState state, const std::string& text);
+  void forget_old_drills();
+  void remember_drill(const Decision& fact);
+  /// The host is rehearsing: neither baseline nor canary, and no guardrail's business.
+  bool drilling(std::string_view service, std::string_view host) const;
+
+  // ---- cancel.cpp
+  void take_back(const CommandOrder& unwanted, int ordinal);
+  void take_back(const Service& service, Deploy& deploy, const std::string& why);
+  void watch_cancels();
+  void cancel_answered(const Track& track, const Event& event);
+  void command_again(Deploy& deploy);
+  /// The host's last command has not been answered to its end.
+  bool subject_busy(std::string_view service, std::string_view host) const;
+
+  // ---- confirm.cpp
+  bool held_healthy(const Service& service, const Track& track) const;
+  void confirm_versions(Service& service);
+  CommandOrder confirm_for(const Service& service, const Track& track) const;
+
+  // ---- returned.cpp
+  void leave_by_itself(Service& service, Deploy& deploy, Track& track, const std::string& to, int64_t at_us);
+  void tell_dead_man(const Service& service, const Track& track, const std::string& from, int64_t at_us);
+  void check_agreement(const Service& service, Deploy& deploy);
+
   // ---- fold.cpp
+  void watch_commands();
   void advance(int64_t stored_us);
   void remember(const Decision& fact);
   void every_service();

@@ -48,6 +48,7 @@ struct Track {
 
   std::string version, selected, generation;
   std::string previous;              ///< the other version that ran here last
+  std::string artefact;              ///< of this generation, where the agent could tell
   bool ambiguous = false;
   int64_t version_since_us = 0;      ///< when this version started here; 0 = before we looked
   int64_t generation_since_us = 0;   ///< start of the process, as far as known; 0 = long ago
@@ -78,6 +79,14 @@ struct Track {
   };
   std::deque<Death> deaths;          ///< unexpected ends, newest last
   static constexpr size_t kMaxDeaths = 16;
+
+  /// The confirm that was sent for what runs here.
+  struct Confirm {
+    std::string version, generation;
+    int64_t since_us = 0, next_issue_us = 0;
+    uint32_t revision = 0;
+  };
+  Confirm confirm;
 
   struct Waiting {
     Sample sample;

@@ -18,6 +18,10 @@ enum class DeployState {
 };
 std::string_view name(DeployState);
 
+/// Of a drill: a rehearsed rollback on one host.
+enum class DrillState { running, drilled, failed, refused };
+std::string_view name(DrillState);
+
 struct HostView {
   std::string host, service;
   std::string version, selected, generation;
@@ -32,6 +36,7 @@ struct HostView {
   uint64_t refused = 0;   ///< age below 0 or above 1 h
   uint64_t skewed = 0;    ///< interval end clamped by more than 2 s
   std::string deploy;     ///< the open deploy it takes part in as canary, or empty
+  std::string drill{};    ///< the drill that is under way there, or empty
   std::vector<Absent> absent;
   std::vector<std::pair<std::string, std::string>> facts{};  ///< by name; those that were asked for
 };
@@ -97,6 +102,18 @@ struct TimelineEntry {
   std::string kind;  ///< detected, first_bad_request, decided, commanded, accepted … verified, recovered, act, note
   std::string host;
   std::string text;
+};
+
+struct DrillView {
+  std::string id, service, host;
+  std::string version, target;  ///< from the first to the second and back
+  std::string actor, reason;    ///< who asked for it, and why
+  DrillState state = DrillState::running;
+  std::string step;             ///< last step reported, or empty
+  std::string text;             ///< how it ended; while it runs, what was asked for
+  int64_t asked_us = 0, started_us = 0, there_us = 0, ended_us = 0;
+  std::optional<double> there_seconds, back_seconds;  ///< by the host's own steps
+  std::vector<TimelineEntry> timeline;
 };
 
 struct CanaryHostView {

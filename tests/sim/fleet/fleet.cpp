@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace serin::sim {
 namespace {
 
 constexpr double kTau = 20;
+constexpr double kFirstFacts = 3;  ///< seconds: agents know by then what their helpers can do
 constexpr int64_t kEpochUs = 1'700'000'000'000'000;
 
 int64_t us(double seconds) { return kEpochUs + static_cast<int64_t>(std::llround(seconds * 1e6)); }
@@ -68,7 +70,11 @@ void Fleet::second() {
       store(std::move(body), now_);
     }
   }
-  for (int h = 0; h < world_.hosts; ++h) emit_sample(h);
+  for (int h = 0; h < world_.hosts; ++h) {
+    if (hosts_[static_cast<size_t>(h)].cut_until != 0 && now_ >= hosts_[static_cast<size_t>(h)].cut_until) reconnect(h);
+    if (world_.dead_man && now_ == kFirstFacts) tell_fact(h, "dead_man.seconds", "600");
+    emit_sample(h);
+  }
   Control clock;
   clock.kind = ControlKind::clock;
   if (outage_until_ == 0) store(clock, now_ + 0.05);
@@ -129,7 +135,9 @@ void Fleet::emit_sample(int index) {
   }
   sample.from = {host_name(index), "boot", host.agent_start, ++host.sequence};
   sample.wall_us = us(now_);
-  if (outage_until_ != 0) {
+  if (host.cut_until != 0) {
+    host.backlog.emplace_back(std::move(sample), now_);
+  } else if (outage_until_ != 0) {
     held_back_.emplace_back(std::move(sample), now_);
   } else {
     sample.age_us = 3'000 + 1'000 * index;
@@ -184,6 +192,10 @@ void Fleet::emit(Event event, int index, double at) {
   event.wall_us = us(at);
   if (now_ < host.silent_until) return;
   event.from = {host_name(index), "boot", host.agent_start, ++host.sequence};
+  if (host.cut_until != 0) {
+    host.backlog.emplace_back(std::move(event), at);
+    return;
+  }
   if (outage_until_ != 0) {
     held_back_.emplace_back(std::move(event), at);
     return;
@@ -226,6 +238,7 @@ void Fleet::handle(std::vector<core::Effect> effects) {
         return;
       }
     } else if (const auto* order = std::get_if<core::CommandOrder>(&effect)) {
+      commands_.push_back(order->command);
       execute(order->command);
     } else if (const auto* note = std::get_if<core::Notification>(&effect)) {
       if (std::ranges::find(notifications_, note->effect_id, &core::Notification::effect_id) == notifications_.end()) {
@@ -240,49 +253,178 @@ void Fleet::execute(const Command& command) {
   int index = 0;
   while (host_name(index) != command.host) ++index;
   Host& host = hosts_[static_cast<size_t>(index)];
-  if (host.commands.contains(command.id)) return;  // at most once per command id
+  host.last = command;
+  if (host.cut_until != 0 || host.commands.contains(command.id)) return;  // at most once per command id
   host.commands[command.id] = true;
-  const auto step = [index, id = command.id, deploy = command.deploy](std::string what, std::string reason = {}) {
-    return [=](Fleet& fleet) {
-      Event event;
-      event.kind = EventKind::rollback_step;
-      event.step = what;
-      event.reason = reason;
-      event.command = id;
-      event.deploy = deploy;
-      fleet.emit(event, index, fleet.now_ - 0.5);
-    };
-  };
-  if (command.condemned != host.version) {
-    at(now_, step("refused", "not_running: another version runs"));
+  switch (command.kind) {
+    case CommandKind::rollback: return roll_back(index, command);
+    case CommandKind::drill: return rehearse(index, command);
+    case CommandKind::cancel: return cancel(index, command);
+    case CommandKind::confirm: return confirm(index, command);
+  }
+}
+
+std::function<void(Fleet&)> Fleet::step(int index, const Command& command, const char* what, std::string reason) {
+  Event event;
+  event.kind = command.kind == CommandKind::drill ? EventKind::drill_step : EventKind::rollback_step;
+  event.step = what;
+  event.reason = std::move(reason);
+  event.command = command.id;
+  event.deploy = command.deploy;
+  return [=](Fleet& fleet) { fleet.emit(event, index, fleet.now_ - 0.5); };
+}
+
+void Fleet::restart_into(int index, std::string version, Cause cause, double at_seconds) {
+  Host& host = hosts_[static_cast<size_t>(index)];
+  Event started;
+  started.kind = EventKind::version_started;
+  started.cause = cause;
+  started.version = version;
+  started.previous = host.version;
+  started.artefact = version + "-" + host.artefact;
+  started.generation = fmt::format("g{}", ++host.generation);
+  host.previous = host.version;
+  host.version = std::move(version);
+  host.started = at_seconds;
+  host.down = false;
+  emit(started, index, at_seconds);
+}
+
+void Fleet::roll_back(int index, const Command& command) {
+  if (command.condemned != hosts_[static_cast<size_t>(index)].version) {
+    at(now_, step(index, command, "refused", "not_running: another version runs"));
     return;
   }
-  at(now_, step("accepted"));
+  at(now_, step(index, command, "accepted"));
   if (failing_helpers_.contains(index)) {
-    at(now_ + 1, step("failed", "the release is broken"));
+    at(now_ + 1, step(index, command, "failed", "the release is broken"));
     return;
   }
   at(now_ + 1, [index, target = command.target](Fleet& fleet) {
-    Host& back = fleet.hosts_[static_cast<size_t>(index)];
-    ++back.executed;
-    Event started;
-    started.kind = EventKind::version_started;
-    started.cause = Cause::rollback;
-    started.version = target;
-    started.previous = back.version;
-    started.generation = fmt::format("g{}", ++back.generation);
-    back.previous = back.version;
-    back.version = target;
-    back.started = fleet.now_ - 0.5;
-    back.down = false;
-    fleet.emit(started, index, fleet.now_ - 0.5);
+    ++fleet.hosts_[static_cast<size_t>(index)].executed;
+    fleet.restart_into(index, target, Cause::rollback, fleet.now_ - 0.5);
   });
-  for (const char* name : {"switched", "restarted"}) at(now_ + 1, step(name));
+  for (const char* name : {"switched", "restarted"}) at(now_ + 1, step(index, command, name));
   if (late_failing_helpers_.contains(index)) {
-    at(now_ + 3, step("failed", "not healthy within 20 s"));
+    at(now_ + 3, step(index, command, "failed", "not healthy within 20 s"));
     return;
   }
-  for (const char* name : {"healthy", "verified"}) at(now_ + 1, step(name));
+  for (const char* name : {"healthy", "verified"}) at(now_ + 1, step(index, command, name));
+}
+
+void Fleet::rehearse(int index, const Command& command) {
+  Host& host = hosts_[static_cast<size_t>(index)];
+  if (command.condemned != host.version) {
+    at(now_, step(index, command, "refused", "not_running: another version runs"));
+    return;
+  }
+  ++host.drilled;
+  for (const char* name : {"accepted", "preflight"}) at(now_, step(index, command, name));
+  const auto go = [&](double when, const std::string& version) {
+    at(when, [=](Fleet& fleet) { fleet.restart_into(index, version, Cause::drill, fleet.now_ - 0.6); });
+  };
+  go(now_ + 2, command.target);
+  for (const char* name : {"switched", "restarted"}) at(now_ + 2, step(index, command, name));
+  const bool fails = failing_helpers_.contains(index);
+  if (!fails) {
+    for (const char* name : {"healthy", "verified"}) at(now_ + 3, step(index, command, name));
+  }
+  go(now_ + 4, command.condemned);
+  for (const char* name : {"back_switched", "back_restarted", "back_healthy", "back_verified"}) {
+    at(now_ + 5, step(index, command, name));
+  }
+  at(now_ + 5, fails ? step(index, command, "failed", "v0 was not healthy within 20 s; back again")
+                     : step(index, command, "drilled", "there in 3.0 s, back in 2.0 s"));
+}
+
+void Fleet::confirm(int index, const Command& command) {
+  Host& host = hosts_[static_cast<size_t>(index)];
+  if (command.target != host.version) return;
+  host.confirmed = command.target;
+  host.once_confirmed.insert(command.target);
+  tell_fact(index, "dead_man.confirmed", command.target);
+}
+
+/// Nothing has been begun here that the cancel could come too late for: a command that was heard is done at once.
+void Fleet::cancel(int index, const Command& command) {
+  if (hosts_[static_cast<size_t>(index)].commands.contains(command.supersedes)) {
+    at(now_, step(index, command, "refused", "busy: it is under way"));
+  } else {
+    hosts_[static_cast<size_t>(index)].commands[command.supersedes] = true;
+    at(now_, step(index, command, "cancelled"));
+  }
+}
+
+void Fleet::tell_fact(int index, const std::string& name, const std::string& value) {
+  Event event;
+  event.kind = EventKind::facts;
+  event.facts = {{name, value}};
+  emit(event, index, now_ - 0.1);
+}
+
+void Fleet::cut_off(int index, double seconds) { hosts_[static_cast<size_t>(index)].cut_until = now_ + seconds; }
+
+/// What it has to say goes out in order, with its age; then it asks for the last command.
+void Fleet::reconnect(int index) {
+  Host& host = hosts_[static_cast<size_t>(index)];
+  host.cut_until = 0;
+  const auto backlog = std::exchange(host.backlog, {});
+  for (auto [body, at] : backlog) {
+    if (auto* sample = std::get_if<Sample>(&body)) sample->age_us = us(now_) - us(at);
+    if (auto* event = std::get_if<Event>(&body)) event->age_us = us(now_) - us(at);
+    store(std::move(body), now_);
+  }
+  if (host.last) execute(Command(*host.last));
+}
+
+/// As the helper does it: only while nobody can be reached, and only to what was confirmed once.
+void Fleet::dead_man(int index) {
+  Host& host = hosts_[static_cast<size_t>(index)];
+  const bool away = host.cut_until != 0 || outage_until_ != 0;
+  if (!world_.dead_man || !away || host.confirmed == host.version || !host.once_confirmed.contains(host.previous)) return;
+  ++host.executed;
+  Command own;
+  own.id = "0123456789abcdef0123456789abcdef";
+  for (const char* name : {"accepted", "preflight", "switched"}) step(index, own, name)(*this);
+  restart_into(index, host.previous, Cause::dead_man, now_ - 0.5);
+  for (const char* name : {"restarted", "healthy", "verified"}) step(index, own, name)(*this);
+}
+
+void Fleet::not_ready(int index, const std::string& why) { tell_fact(index, "rollback.ready", "no: " + why); }
+
+void Fleet::other_artefact(int index) { hosts_[static_cast<size_t>(index)].artefact = "deadbeef"; }
+
+void Fleet::drill(int index, const std::string& actor) {
+  Control control;
+  control.kind = ControlKind::act;
+  control.act = Act::drill;
+  control.actor = actor;
+  control.id = fmt::format("drill-{}", stream_.size());
+  control.service = "api";
+  control.host = host_name(index);
+  store(control, now_);
+}
+
+void Fleet::declare(const std::string& version, bool irreversible) {
+  Control control;
+  control.kind = ControlKind::declare;
+  control.id = fmt::format("key-{}", stream_.size());
+  control.service = "api";
+  control.version = version;
+  control.actor = "ann";
+  control.irreversible = irreversible;
+  store(control, now_);
+}
+
+void Fleet::absolve(const std::string& version) {
+  Control control;
+  control.kind = ControlKind::act;
+  control.act = Act::absolve;
+  control.id = fmt::format("key-{}", stream_.size());
+  control.service = "api";
+  control.version = version;
+  control.actor = "ann";
+  store(control, now_);
 }
 
 void Fleet::start(int index, const std::string& version) {
@@ -292,6 +434,7 @@ void Fleet::start(int index, const std::string& version) {
   event.version = version;
   event.previous = host.version;
   event.generation = fmt::format("g{}", ++host.generation);
+  event.artefact = version + "-" + host.artefact;
   host.previous = host.version;
   host.version = version;
   host.started = now_ - 0.8;
@@ -354,7 +497,10 @@ void Fleet::restart_aggregator() {
     }
   }
   handle(std::move(effects));
-  for (const auto& order : fold_->pending_commands()) execute(order.command);
+  for (const auto& order : fold_->pending_commands()) {
+    commands_.push_back(order.command);
+    execute(order.command);
+  }
 }
 
 const Decision* Fleet::find(DecisionKind kind, const std::string& version) const {
@@ -364,6 +510,8 @@ const Decision* Fleet::find(DecisionKind kind, const std::string& version) const
   return it == audit_.end() ? nullptr : &*it;
 }
 
+int Fleet::drilled(int host) const { return hosts_[static_cast<size_t>(host)].drilled; }
+std::string Fleet::confirmed(int host) const { return hosts_[static_cast<size_t>(host)].confirmed; }
 int Fleet::executed(int host) const { return hosts_[static_cast<size_t>(host)].executed; }
 std::string Fleet::version_on(int host) const { return hosts_[static_cast<size_t>(host)].version; }
 

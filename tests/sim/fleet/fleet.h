@@ -25,6 +25,7 @@ struct World {
   double missing = 0.01;    ///< samples that never leave the host
   double warmup = 0.4;      ///< log error rate right after a restart, fading with 15 s
   bool gauges = false;      ///< hosts report CPU, memory, descriptors and threads
+  bool dead_man = false;    ///< root lets hosts go back by themselves
   std::string counter;      ///< name of a business counter; empty: none
   double usual = 0.3;       ///< of the counter, a request
   uint64_t seed = 1;
@@ -68,8 +69,16 @@ class Fleet {
   void silence(int host, double seconds, bool restart_agent);  ///< the agent is dead that long
   void bus_outage(double seconds);                           ///< agents keep their samples and send them afterwards
   void helper_fails(int host) { failing_helpers_.insert({host, true}); }
+  void helper_mended(int host) { failing_helpers_.erase(host); }
   void helper_fails_late(int host) { late_failing_helpers_.insert(host); }  ///< after the restart: not healthy
   void obeys(bool yes) { obeys_ = yes; }
+  void cut_off(int host, double seconds);                    ///< from the bus: it keeps what it has to say, and hears nothing
+  void dead_man(int host);                                   ///< cut off, its helper sees the version fail
+  void not_ready(int host, const std::string& why);          ///< its helper knows that no rollback would work
+  void other_artefact(int host);                             ///< what it starts from now on is not what others run
+  void drill(int host, const std::string& actor);
+  void declare(const std::string& version, bool irreversible);
+  void absolve(const std::string& version);
   void fleet_errors(double factor, double seconds);          ///< every host's error rate, for a while
   void fleet_slower(double factor, double seconds);          ///< every host's latency, for a while
   void host_errors(int host, double factor, double seconds);  ///< one host's error rate, whatever runs there
@@ -87,6 +96,10 @@ class Fleet {
   [[nodiscard]] const std::vector<core::Input>& stream() const { return stream_; }
   [[nodiscard]] const Decision* find(DecisionKind kind, const std::string& version = {}) const;
   [[nodiscard]] int executed(int host) const;                ///< rollbacks that really happened there
+  [[nodiscard]] int drilled(int host) const;                 ///< rehearsals that began there
+  [[nodiscard]] std::string confirmed(int host) const;       ///< the last version that was confirmed there
+  /// Every command that left, newest last, whether it was heard or not.
+  [[nodiscard]] const std::vector<Command>& commands() const { return commands_; }
   [[nodiscard]] std::string version_on(int host) const;
   [[nodiscard]] double now() const { return now_; }
   static std::string host_name(int host);
@@ -101,7 +114,13 @@ class Fleet {
     double ill_until = 0, ill_factor = 1;
     uint64_t agent_start = 1, sequence = 0, generation = 1;
     std::map<std::string, bool> commands;
-    int executed = 0;
+    int executed = 0, drilled = 0;
+    double cut_until = 0;
+    std::vector<std::pair<std::variant<Sample, Event, Control>, double>> backlog;  ///< while it is cut off
+    std::optional<Command> last;  ///< the one message that the stream keeps for it
+    std::string confirmed, artefact = "c0ffee";
+    std::set<std::string> once_confirmed;
+    std::vector<std::pair<std::string, std::string>> facts;
   };
 
   void second();
@@ -114,6 +133,14 @@ class Fleet {
   void deliver(const core::Input& input, bool replay);
   void handle(std::vector<core::Effect> effects);
   void execute(const Command& command);
+  void roll_back(int host, const Command& command);
+  void rehearse(int host, const Command& command);
+  void confirm(int host, const Command& command);
+  void cancel(int host, const Command& command);
+  void reconnect(int host);
+  void tell_fact(int host, const std::string& name, const std::string& value);
+  void restart_into(int host, std::string version, Cause cause, double at);
+  std::function<void(Fleet&)> step(int host, const Command& command, const char* what, std::string reason = {});
 
   World world_;
   PolicySet policy_;
@@ -123,6 +150,7 @@ class Fleet {
   std::vector<core::Input> stream_;
   std::vector<Decision> audit_;
   std::vector<core::Notification> notifications_;
+  std::vector<Command> commands_;
   std::multimap<double, std::function<void(Fleet&)>> agenda_;
   std::vector<std::pair<std::variant<Sample, Event, Control>, double>> held_back_;  ///< during an outage of the bus
   std::map<int, bool> failing_helpers_;

@@ -57,6 +57,7 @@ void read_world(Story& story, const Options& o) {
   w.missing = number(o, "missing", w.missing);
   w.warmup = number(o, "warmup", w.warmup);
   w.gauges = o.contains("gauges");
+  w.dead_man = o.contains("dead_man");
   w.usual = number(o, "usual", w.usual);
   if (auto counter = o.find("counter"); counter != o.end()) w.counter = counter->second;
   if (auto seeds = o.find("seeds"); seeds != o.end()) {
@@ -70,6 +71,7 @@ void read_policy(Story& story, const Options& o) {
   p.watch_window_seconds = number(o, "watch_window", p.watch_window_seconds);
   p.slo_errors = number(o, "slo_errors", p.slo_errors);
   p.baseline_age_seconds = number(o, "baseline_age", p.baseline_age_seconds);
+  p.min_healthy = number(o, "min_healthy", p.min_healthy);
   p.max_parallel = number(o, "max_parallel", p.max_parallel);
   p.must_see_errors = number(o, "must_see", p.must_see_errors);
   p.must_see_latency = number(o, "must_see_latency", p.must_see_latency);
@@ -146,6 +148,14 @@ bool perform(Fleet& fleet, const Words& w) {
   else if (what == "act") fleet.person_acts(act_from(w.at(1)).value(), "ann");
   else if (what == "helper_fails") fleet.helper_fails(host());
   else if (what == "helper_fails_late") fleet.helper_fails_late(host());
+  else if (what == "helper_mended") fleet.helper_mended(host());
+  else if (what == "cut_off") fleet.cut_off(host(), std::stod(w.at(2)));
+  else if (what == "dead_man") fleet.dead_man(host());
+  else if (what == "not_ready") fleet.not_ready(host(), "the release before is gone");
+  else if (what == "other_artefact") fleet.other_artefact(host());
+  else if (what == "drill") fleet.drill(host(), "ann");
+  else if (what == "declare_irreversible") fleet.declare(w.at(1), true);
+  else if (what == "absolve") fleet.absolve(w.at(1));
   else if (what == "stranger") fleet.stranger(host());
   else if (what == "duplicate") fleet.duplicate_everything();
   else return false;
@@ -177,6 +187,23 @@ std::string check(const Fleet& fleet, const Words& w) {
   if (w[0] == "executed") {
     const int n = fleet.executed(std::stoi(w.at(1)));
     return n == std::stoi(w.at(2)) ? "" : fmt::format("{} rollbacks were executed on host {}", n, w[1]);
+  }
+  if (w[0] == "drills") {
+    const int n = fleet.drilled(std::stoi(w.at(1)));
+    return n == std::stoi(w.at(2)) ? "" : fmt::format("{} drills on host {}", n, w[1]);
+  }
+  if (w[0] == "confirmed") {
+    const std::string version = fleet.confirmed(std::stoi(w.at(1)));
+    return version == (w.at(2) == "-" ? "" : w[2]) ? "" : fmt::format("{} is confirmed on host {}", version, w[1]);
+  }
+  if (w[0] == "gate") {
+    const auto answer = fleet.fold().gate("api", w.at(1), 0);
+    const bool stop = answer.gate == core::Fold::Gate::stop;
+    return stop == (w.at(2) == "stop") ? "" : "it answers: " + answer.text;
+  }
+  if (w[0] == "commands") {
+    const auto n = std::ranges::count_if(fleet.commands(), [&](const Command& c) { return name(c.kind) == w.at(1); });
+    return n == std::stoi(w.at(2)) ? "" : fmt::format("{} commands of kind {}", n, w[1]);
   }
   if (w[0] == "notified") {
     const auto n = std::ranges::count(fleet.notifications(), w.at(1), &core::Notification::kind);
