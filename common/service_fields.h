@@ -30,6 +30,9 @@ std::optional<std::vector<std::string>> argv(ConfigTable& table, std::string_vie
 /// "a, b and c".
 std::string listed(std::span<const std::string_view> words);
 
+/// service_requests.cpp
+ServiceFile::Requests read_requests(ConfigTable& table, const std::string& service_name);
+ServiceFile::Business read_business(ConfigTable& table);
 /// service_rollback.cpp
 ServiceFile::Rollback read_rollback(ConfigTable& table, const ServiceFile& service);
 

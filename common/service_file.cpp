@@ -149,78 +149,6 @@ void read_version(ConfigTable& root, ServiceFile& service) {
   }
 }
 
-ServiceFile::Requests read_requests(ConfigTable& table) {
-  constexpr std::array<std::string_view, 1> kSources = {"access_log"};
-  constexpr std::array<std::string_view, 3> kLater = {"statsd", "prometheus", "recorder"};
-  ServiceFile::Requests requests;
-  if (!table.has("source")) table.missing("source", "where requests are counted: \"access_log\"");
-  if (!table.has("path")) table.missing("path", "the log to follow");
-  if (!table.has("format")) {
-    table.missing("format",
-                  "how a line is written: nginx log_format text, or a preset such as \"combined\"");
-  }
-  requests.source = word(table, "source", kSources, kLater).value_or("");
-  requests.path = path(table, "path").value_or("");
-  requests.format = table.string("format").value_or("");
-  if (table.has("format") && (requests.format.empty() || requests.format.size() > kMostTextBytes)) {
-    table.problem(
-        "format",
-        "must be nginx log_format text of at most 4095 bytes, or a preset such as \"combined\"");
-  }
-  requests.version_field = table.string("version_field");
-  requests.slo_seconds = table.duration_seconds("slo");
-  if (requests.version_field && !requests.version_field->starts_with('$')) {
-    table.problem("version_field",
-                  "must be a field of the format, such as \"$upstream_http_x_version\"");
-  }
-  if (requests.slo_seconds && *requests.slo_seconds <= 0)
-    table.problem("slo", "must be more than nothing");
-  return requests;
-}
-
-ServiceFile::Business::Worse read_worse(ConfigTable& table) {
-  using Worse = ServiceFile::Business::Worse;
-  constexpr std::array<std::string_view, 3> kWays = {"lower", "higher", "both"};
-  const auto text = word(table, "worse", kWays, {});
-  if (text == "higher") return Worse::higher;
-  return text == "both" ? Worse::both : Worse::lower;
-}
-
-/// The metrics that every service has (CONTRACTS: names of metrics and guardrails); a business
-/// metric by one of these names would be mixed up with it.
-bool is_taken(std::string_view name) {
-  constexpr std::array<std::string_view, 19> kTaken = {
-      "errors",        "latency_p50", "latency_p90",     "latency_p99", "latency_p999",
-      "latency_shape", "latency",     "cpu_per_request", "rss_bytes",   "memory",
-      "fds",           "threads",     "restarts",        "crash_loop",  "unit_failed",
-      "process_gone",  "not_serving", "silent",          "slo"};
-  return std::find(kTaken.begin(), kTaken.end(), name) != kTaken.end();
-}
-
-ServiceFile::Business read_business(ConfigTable& table) {
-  ServiceFile::Business business;
-  if (!table.has("name")) table.missing("name", "what is counted, such as \"orders\"");
-  business.name = table.string("name").value_or("");
-  if (table.has("name") && !is_service_name(business.name)) {
-    table.problem("name", "must be 1 to 63 of a-z 0-9 _ -, beginning with a letter or digit");
-  } else if (is_taken(business.name)) {
-    table.problem("name",
-                  fmt::format("\"{}\" is a metric that every service has; choose another name",
-                              business.name));
-  }
-  business.worse = read_worse(table);
-  business.field = table.string("field");
-  business.equals = table.string("equals");
-  if (business.field && !business.equals)
-    table.missing("equals", "the value of the field that counts");
-  if (business.equals && !business.field)
-    table.missing("field", "the field of the log to look at, such as \"$uri\"");
-  if (business.field && !business.field->starts_with('$')) {
-    table.problem("field", "must be a field of the format, such as \"$uri\"");
-  }
-  return business;
-}
-
 /// The tables of a list, less those past the limit, which are a problem.
 std::vector<ConfigTable> at_most(ConfigTable& root, std::string_view key, size_t most) {
   auto tables = root.tables(key);
@@ -231,7 +159,7 @@ std::vector<ConfigTable> at_most(ConfigTable& root, std::string_view key, size_t
 
 void read_lists(ConfigTable& root, ServiceFile& service) {
   for (auto& table : at_most(root, "requests", kMostRequestSources)) {
-    service.requests.push_back(read_requests(table));
+    service.requests.push_back(read_requests(table, service.name));
   }
   for (auto& table : at_most(root, "business", kMostBusinessMetrics)) {
     auto business = read_business(table);

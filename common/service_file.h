@@ -9,8 +9,18 @@
 #include <vector>
 
 #include "common/error.h"
+#include "common/metric_selector.h"
 
 namespace serin {
+
+/// Where a page of metrics is fetched from.
+struct ScrapeUrl {
+  std::string host;  ///< an address; what is scraped lies on this host or next to it
+  uint16_t port = 0;
+  std::string target;  ///< what stands behind GET
+};
+/// `http://ADDRESS:PORT/path`; localhost is 127.0.0.1.
+Result<ScrapeUrl> parse_scrape_url(std::string_view text);
 
 /// One file of services.d: what is watched and what may be done about it. Agent and root helper
 /// read the same file through this one parser. All paths are absolute and hold no "..".
@@ -22,6 +32,12 @@ namespace serin {
 ///   path = "/var/log/nginx/api.access.log"
 ///   format = "combined"                 # or nginx log_format text
 ///   slo = "2s"
+///   [[requests]]
+///   source = "prometheus"               # or "statsd", "syslog"
+///   url = "http://127.0.0.1:9100/metrics"
+///   requests = 'http_requests_total'
+///   errors = 'http_requests_total{code="5*"}'
+///   latency = "http_request_duration_seconds"
 ///   [[business]]
 ///   name = "orders"
 ///   worse = "lower"
@@ -61,11 +77,20 @@ struct ServiceFile {
   std::variant<VersionBuildId, VersionSymlink, VersionFile> version;
 
   struct Requests {
-    std::string source;  ///< "access_log"; others are refused as not supported by this version
-    std::filesystem::path path;
-    std::string format;  ///< nginx log_format text, or the name of a preset
-    std::optional<std::string> version_field;
-    std::optional<double> slo_seconds;  ///< optional fixed latency edge
+    std::string source;                        ///< "access_log", "syslog", "statsd" or "prometheus"
+    std::filesystem::path path;                ///< access_log
+    std::string format;                        ///< access_log, syslog: log_format text, or a preset
+    std::optional<std::string> version_field;  ///< not prometheus; of statsd the name of a tag
+    std::optional<double> slo_seconds;         ///< optional fixed latency edge
+    std::string listen;           ///< syslog, statsd: a socket's path, or ADDRESS:PORT for UDP
+    std::string tag;              ///< syslog: what the program calls itself
+    ScrapeUrl url;                ///< prometheus
+    double interval_seconds = 1;  ///< prometheus
+    /// statsd, prometheus: which metrics count requests and those that failed, and which one holds
+    /// how long they took. Without `requests` the latter counts them too.
+    std::vector<MetricSelector> requests, errors, latency;
+    std::optional<std::string> status_label;  ///< of `requests`: the HTTP status
+    double latency_unit_seconds = 1e-3;       ///< statsd
   };
   std::vector<Requests> requests;
 
@@ -75,6 +100,9 @@ struct ServiceFile {
     /// Counted when a log field matches: `field = "$uri"`, `equals = "/checkout"` and a 2xx/3xx
     /// status. Both or neither.
     std::optional<std::string> field, equals;
+    /// Or a counter of statsd or Prometheus, from any such source of the service.
+    std::vector<MetricSelector> metric;
+    [[nodiscard]] bool has_source() const { return field.has_value() || !metric.empty(); }
   };
   std::vector<Business> business;
 

@@ -1,3 +1,5 @@
+#include <time.h>
+
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -57,6 +59,16 @@ std::optional<int> zone_of(std::string_view text) {
   return text[0] == '-' ? -seconds : seconds;
 }
 
+/// How far the host's zone is ahead of UTC at this local time.
+int64_t east_of_utc(int64_t local_seconds) {
+  time_t guess = local_seconds;
+  tm parts{};
+  if (::localtime_r(&guess, &parts) == nullptr) return 0;
+  guess = local_seconds - parts.tm_gmtoff;  // again, as a change of clocks may lie between
+  if (::localtime_r(&guess, &parts) == nullptr) return 0;
+  return parts.tm_gmtoff;
+}
+
 }  // namespace
 
 std::optional<int64_t> LogClock::time_local(std::string_view text) {
@@ -77,6 +89,20 @@ std::optional<int64_t> LogClock::time_local(std::string_view text) {
   last_text_ = text;
   last_us_ = *seconds * kSecond;
   return last_us_;
+}
+
+std::optional<int64_t> LogClock::haproxy(std::string_view text) {
+  if (text.size() != 24 || text[20] != '.') return std::nullopt;
+  auto ms = digits(text, 21, 3);
+  if (!ms) return std::nullopt;
+  std::string_view whole = text.substr(0, 20);
+  if (whole != last_local_) {
+    auto us = LogClock().time_local(std::string(whole) + " +0000");
+    if (!us) return std::nullopt;
+    last_local_ = whole;
+    last_local_us_ = *us - east_of_utc(*us / kSecond) * kSecond;
+  }
+  return last_local_us_ + *ms * 1000;
 }
 
 std::optional<int64_t> LogClock::iso8601(std::string_view text, bool& coarse) {

@@ -6,13 +6,13 @@
 #include <cstring>
 
 #include "agent/request/json_line.h"
-#include "agent/request/log_values.h"
+#include "agent/request/log_presets.h"
+#include "agent/request/log_roles.h"
+#include "agent/request/syslog.h"
 
 namespace serin::agent {
 namespace {
 
-constexpr std::string_view kCombined =
-    R"($remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent")";
 constexpr size_t kMaxFormatBytes =
     size_t{16} * 1024;  // nginx's own configuration lines are far shorter
 
@@ -25,6 +25,13 @@ std::string_view without_dollar(std::string_view name) {
   return name;
 }
 
+/// A client may send quotes, which Apache writes with a backslash: those end nothing.
+bool is_escaped(std::string_view text, size_t at) {
+  size_t backslashes = 0;
+  while (backslashes < at && text[at - 1 - backslashes] == '\\') ++backslashes;
+  return backslashes % 2 == 1;
+}
+
 /// Where `literal` begins in `text`, by memchr on its first byte: literals are one to three bytes
 /// long.
 size_t find_literal(std::string_view text, std::string_view literal) {
@@ -34,7 +41,9 @@ size_t find_literal(std::string_view text, std::string_view literal) {
         std::memchr(text.data() + at, literal[0], text.size() - at - literal.size() + 1);
     if (hit == nullptr) break;
     at = static_cast<size_t>(static_cast<const char*>(hit) - text.data());
-    if (std::memcmp(text.data() + at, literal.data(), literal.size()) == 0) return at;
+    if (std::memcmp(text.data() + at, literal.data(), literal.size()) == 0 &&
+        (literal[0] != '"' || !is_escaped(text, at)))
+      return at;
     ++at;
   }
   return std::string_view::npos;
@@ -50,30 +59,34 @@ std::string_view uri_of(std::string_view request, bool with_query) {
   return with_query ? uri : uri.substr(0, uri.find('?'));
 }
 
-LogFormat::Role LogFormat::role_of(std::string_view name) {
-  if (name == "status") return Role::status;
-  if (name == "request_time") return Role::request_time;
-  if (name == "upstream_response_time") return Role::upstream_time;
-  if (name == "time_local") return Role::time_local;
-  if (name == "time_iso8601" || name == "time_iso8601_ms") return Role::time_iso8601;
-  if (name == "msec") return Role::msec;
-  if (name == "request") return Role::request;
-  return Role::ignored;
-}
-
 Result<LogFormat> LogFormat::compile(std::string_view text, const Wanted& wanted) {
   LogFormat format;
   if (text.size() > kMaxFormatBytes) return fail("the log format is longer than 16 KiB");
-  if (text == "json") {
-    format.json_ = true;
-    for (auto name : {"status", "request_time", "upstream_response_time", "time_local",
-                      "time_iso8601", "msec", "request"})
-      format.segments_.push_back({.name = name, .role = role_of(name), .until = {}});
-  } else if (auto ok = format.compile_text(text == "combined" ? kCombined : text); !ok) {
-    return std::unexpected(ok.error());
-  }
+  text = expand_preset(text);
+  if (!format.compile_json(text))
+    if (auto ok = format.compile_text(text); !ok) return std::unexpected(ok.error());
+  auto has_status = [](const Segment& s) { return s.role == LogRole::status; };
+  if (std::ranges::none_of(format.segments_, has_status))
+    return fail("log format: no $status in it, so errors could not be counted; known presets: " +
+                preset_names());
   if (auto ok = format.bind(wanted); !ok) return std::unexpected(ok.error());
   return format;
+}
+
+/// True for an object whose every value is one variable, as a line then may hold them in any order.
+bool LogFormat::compile_json(std::string_view text) {
+  if (!text.starts_with('{')) return false;
+  json_ = for_each_json_member(text, [&](std::string_view key, std::string_view value) {
+    bool braces = value.starts_with("${") && value.ends_with('}');
+    std::string_view name = without_dollar(value);
+    if (braces) name = value.substr(2, value.size() - 3);
+    if (name.size() == value.size() || !std::ranges::all_of(name, is_name_char)) return false;
+    segments_.push_back(
+        {.name = std::string(name), .key = std::string(key), .role = role_of(name), .until = {}});
+    return true;
+  });
+  if (!json_) segments_.clear();
+  return json_;
 }
 
 Result<void> LogFormat::compile_text(std::string_view text) {
@@ -94,18 +107,13 @@ Result<void> LogFormat::compile_text(std::string_view text) {
           "log format: ${} and ${} touch, so a line cannot be told apart; put a blank between them",
           segments_.back().name, text.substr(begin, end - begin)));
     std::string name(text.substr(begin, end - begin));
-    Role role = role_of(name);
+    LogRole role = role_of(name);
     for (const auto& earlier : segments_)
-      if (earlier.name == name) role = Role::ignored;
-    segments_.push_back({.name = std::move(name), .role = role, .until = {}});
+      if (earlier.name == name) role = LogRole::ignored;
+    segments_.push_back({.name = std::move(name), .key = {}, .role = role, .until = {}});
     literal = &segments_.back().until;
     at = end + (braces ? 1 : 0);
   }
-  auto has_status = [](const Segment& s) { return s.role == Role::status; };
-  if (std::ranges::none_of(segments_, has_status))
-    return fail(
-        "log format: no $status in it, so errors could not be counted; known presets: combined, "
-        "json");
   return {};
 }
 
@@ -121,15 +129,19 @@ Result<void> LogFormat::bind(const Wanted& wanted) {
   auto locate = [&](std::string_view given, auto&& mark, Derived* by_request) -> Result<void> {
     std::string_view name = without_dollar(given);
     for (auto& segment : segments_) {
-      if (segment.name != name) continue;
+      if (segment.name != name && segment.key != name) continue;
       mark(segment);
       return {};
     }
     if (json_) {
-      segments_.push_back({.name = std::string(name), .role = Role::ignored, .until = {}});
+      segments_.push_back({.name = std::string(name),
+                           .key = std::string(name),
+                           .role = LogRole::ignored,
+                           .until = {}});
       mark(segments_.back());
     }
-    if (by_request != nullptr && has("request")) *by_request = derived(name);
+    if (by_request != nullptr && (has("request") || has("request_uri")))
+      *by_request = derived(name);
     if (!json_ && (by_request == nullptr || *by_request == Derived::no))
       return fail(
           fmt::format("log format: it holds no ${}, which the service file asks for", name));
@@ -146,17 +158,32 @@ Result<void> LogFormat::bind(const Wanted& wanted) {
             *wanted.version_field, [](Segment& s) { s.is_version = true; }, nullptr);
         !ok)
       return ok;
-  has_latency_ = has("request_time") || has("upstream_response_time");
-  has_time_ = has("time_local") || has("time_iso8601") || has("time_iso8601_ms") || has("msec");
+  has_latency_ = std::ranges::any_of(segments_, is_latency, &Segment::role);
+  has_time_ = std::ranges::any_of(segments_, is_time, &Segment::role);
+  has_body_bytes_ = has("body_bytes_sent");
   return {};
 }
 
 bool LogFormat::parse(std::string_view line, LogFields& fields) {
+  if (behind_header_) {
+    if (auto message = parse_syslog(line); message && parse_bare(message->text, fields))
+      return true;
+    behind_header_ = false;
+  }
+  if (parse_bare(line, fields)) return true;
+  auto message = parse_syslog(line);
+  behind_header_ = message && parse_bare(message->text, fields);
+  return behind_header_;
+}
+
+bool LogFormat::parse_bare(std::string_view line, LogFields& fields) {
   fields.status.reset();
   fields.seconds.reset();
   fields.end_us.reset();
-  fields.end_is_coarse = false;
-  fields.request = fields.version = {};
+  fields.start_us.reset();
+  fields.body_bytes.reset();
+  fields.end_is_coarse = fields.start_is_coarse = fields.client_left = false;
+  fields.request = fields.request_uri = fields.version = {};
   fields.wanted.assign(derived_.size(), {});
   bool good = json_ ? parse_json(line, fields) : parse_text(line, fields);
   if (good && !derived_.empty()) derive(fields);
@@ -181,9 +208,9 @@ bool LogFormat::parse_json(std::string_view line, LogFields& fields) {
   bool has_status = false;
   bool good = for_each_json_member(line, [&](std::string_view key, std::string_view value) {
     for (const auto& segment : segments_) {
-      if (segment.name != key) continue;
-      has_status = has_status || segment.role == Role::status;
-      return take(segment, value, fields);
+      if (segment.key != key) continue;
+      has_status = has_status || segment.role == LogRole::status;
+      return take(segment, value == "null" ? std::string_view{} : value, fields);
     }
     return true;
   });
@@ -193,51 +220,16 @@ bool LogFormat::parse_json(std::string_view line, LogFields& fields) {
 bool LogFormat::take(const Segment& segment, std::string_view value, LogFields& fields) {
   for (size_t index : segment.wanted) fields.wanted[index] = value;
   if (segment.is_version && value != "-") fields.version = value;
-  return segment.role == Role::ignored || take_role(segment.role, value, fields);
-}
-
-bool LogFormat::take_role(Role role, std::string_view value, LogFields& fields) {
-  bool none = value == "-" || value.empty();
-  bool coarse = false;
-  std::optional<int64_t> end;
-  switch (role) {
-    case Role::ignored:
-      return true;
-    case Role::status:
-      fields.status = parse_status(value);
-      return none || fields.status.has_value();
-    case Role::request_time:
-      if (none) return true;
-      fields.seconds = parse_seconds(value);
-      return fields.seconds.has_value();
-    case Role::upstream_time:
-      if (!fields.seconds) fields.seconds = parse_upstream_seconds(value);
-      return true;
-    case Role::request:
-      fields.request = value;
-      return true;
-    case Role::time_local:
-      end = clock_.time_local(value);
-      coarse = true;
-      break;
-    case Role::time_iso8601:
-      end = LogClock::iso8601(value, coarse);
-      break;
-    case Role::msec:
-      end = LogClock::msec(value);
-      break;
-  }
-  if (!end) return none;
-  if (fields.end_us && !fields.end_is_coarse) return true;  // a finer one was there already
-  fields.end_us = end;
-  fields.end_is_coarse = coarse;
-  return true;
+  return segment.role == LogRole::ignored || take_role(segment.role, value, clock_, fields);
 }
 
 void LogFormat::derive(LogFields& fields) const {
-  for (size_t i = 0; i < derived_.size(); ++i)
-    if (derived_[i] != Derived::no && fields.wanted[i].empty())
-      fields.wanted[i] = uri_of(fields.request, derived_[i] == Derived::request_uri);
+  for (size_t i = 0; i < derived_.size(); ++i) {
+    if (derived_[i] == Derived::no || !fields.wanted[i].empty()) continue;
+    std::string_view uri =
+        fields.request_uri.empty() ? uri_of(fields.request, true) : fields.request_uri;
+    fields.wanted[i] = derived_[i] == Derived::request_uri ? uri : uri.substr(0, uri.find('?'));
+  }
 }
 
 }  // namespace serin::agent

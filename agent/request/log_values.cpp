@@ -3,8 +3,6 @@
 namespace serin::agent {
 namespace {
 
-constexpr double kMostSeconds = 86'400;
-
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
@@ -19,7 +17,7 @@ std::optional<uint16_t> parse_status(std::string_view text) {
   return static_cast<uint16_t>(value);
 }
 
-std::optional<double> parse_seconds(std::string_view text) {
+std::optional<double> parse_amount(std::string_view text) {
   // By hand: access logs write plain decimals, and this is the hottest conversion of the agent.
   uint64_t digits = 0;
   double scale = 1;
@@ -41,8 +39,12 @@ std::optional<double> parse_seconds(std::string_view text) {
     }
   }
   if (!seen) return std::nullopt;
-  double value = static_cast<double>(digits) / scale;
-  return value <= kMostSeconds ? std::optional(value) : std::nullopt;
+  return static_cast<double>(digits) / scale;
+}
+
+std::optional<double> parse_seconds(std::string_view text) {
+  auto value = parse_amount(text);
+  return value && *value <= kMostLogSeconds ? value : std::nullopt;
 }
 
 std::optional<double> parse_upstream_seconds(std::string_view text) {

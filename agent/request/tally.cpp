@@ -8,7 +8,7 @@ Tally& Tallies::of(uint32_t span) {
   for (auto& tally : tallies_)
     if (tally.span == span) return tally;
   tallies_.push_back(
-      {.span = span, .requests = {}, .business = std::vector<uint64_t>(business_counters_)});
+      {.span = span, .requests = {}, .business = std::vector<double>(business_counters_)});
   return tallies_.back();
 }
 
@@ -43,6 +43,24 @@ void add(Tally& sum, const Tally& other) {
   for (size_t i = 0; i < other.business.size(); ++i) sum.business[i] += other.business[i];
   sum.answered += other.answered;
   sum.failed += other.failed;
+  sum.sized += other.sized;
+  sum.body_bytes += other.body_bytes;
+  sum.full_answers += other.full_answers;
+}
+
+void count_status(Tally& tally, uint16_t status, uint64_t count) {
+  RequestMetrics& sum = tally.requests;
+  sum.requests += count;
+  if (status >= 500 || status == 0) {
+    sum.errors += count;
+    tally.failed += count;
+  } else if (status == 499) {
+    sum.aborted += count;
+  } else if (status == 429) {
+    sum.limited += count;
+  } else if (status >= 400) {
+    sum.client += count;
+  }
 }
 
 }  // namespace serin::agent

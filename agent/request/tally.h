@@ -11,9 +11,12 @@ namespace serin::agent {
 struct Tally {
   uint32_t span = 0;  ///< Timeline::Span::id; 0: requests that no known version can own
   RequestMetrics requests;
-  std::vector<uint64_t> business;  ///< in the service file's order
-  uint64_t answered = 0;           ///< by the service itself, not by a proxy in its stead
-  uint64_t failed = 0;             ///< `server` errors
+  std::vector<double> business;  ///< in the service file's order
+  uint64_t answered = 0;         ///< by the service itself, not by a proxy in its stead
+  uint64_t failed = 0;           ///< `server` errors
+  uint64_t sized = 0;            ///< requests whose answer's size is known
+  uint64_t body_bytes = 0;       ///< of those
+  uint64_t full_answers = 0;     ///< of those: all but a 200 without content
 
   [[nodiscard]] bool empty() const { return requests.requests == 0; }
 };
@@ -36,5 +39,7 @@ class Tallies {
 /// Adds `other`, of the same service, to `sum`.
 void add(Tally& sum, const Tally& other);
 void add(RequestMetrics& sum, const RequestMetrics& other);
+/// Counts `count` requests that ended with a status, 0 for none, into their class (CONTRACTS §4).
+void count_status(Tally& tally, uint16_t status, uint64_t count = 1);
 
 }  // namespace serin::agent

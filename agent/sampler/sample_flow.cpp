@@ -32,15 +32,13 @@ void merge(ProcessMetrics& sum, const ProcessMetrics& later) {
   sum.fd_limit = later.fd_limit;
 }
 
+/// A counter that one of the two lacks is absent in the sum, as an amount is.
 void add_counters(std::vector<NamedValue>& sum, const std::vector<NamedValue>& later) {
-  for (const auto& counter : later) {
-    auto same = std::ranges::find(sum, counter.name, &NamedValue::name);
-    if (same == sum.end()) {
-      sum.push_back(counter);
-    } else {
-      same->value += counter.value;
-    }
-  }
+  std::erase_if(sum, [&](NamedValue& counter) {
+    auto same = std::ranges::find(later, counter.name, &NamedValue::name);
+    if (same != later.end()) counter.value += same->value;
+    return same == later.end();
+  });
 }
 
 }  // namespace

@@ -27,7 +27,10 @@ uint64_t until_whole_second_ms(int64_t wall_us) {
 }
 
 Sampler::Sampler(Options options, Uplink& uplink)
-    : options_(std::move(options)), uplink_(uplink), timer_(options_.loop, [this] { tick(); }) {
+    : options_(std::move(options)),
+      uplink_(uplink),
+      datagrams_(options_.loop),
+      timer_(options_.loop, [this] { tick(); }) {
   if (options_.state_dir) journal_ = VersionJournal::load(journal_file(*options_.state_dir));
   if (!journal_.problem().empty()) log::warning("{}", journal_.problem());
   auto names = NameWatch::make(options_.loop);
@@ -53,7 +56,8 @@ Result<void> Sampler::add(ServiceFile service) {
                                                        .probe = ProcessProbe::for_this_machine(),
                                                        .units = options_.units,
                                                        .cgroups = options_.cgroups,
-                                                       .facts = facts});
+                                                       .facts = facts,
+                                                       .datagrams = &datagrams_});
   if (!watch) return std::unexpected(watch.error());
   services_.push_back(std::move(*watch));
   return {};

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/facts/fact_book.h"
+#include "agent/request/datagrams.h"
 #include "agent/sampler/service_watch.h"
 #include "agent/service/name_watch.h"
 #include "common/loop.h"
@@ -51,6 +52,7 @@ class Sampler {
   Uplink& uplink_;
   VersionJournal journal_;
   std::unique_ptr<NameWatch> names_;
+  Datagrams datagrams_;
   std::vector<std::unique_ptr<ServiceWatch>> services_;
   UvTimer timer_;
   Moment last_tick_, last_beat_;

@@ -191,6 +191,10 @@ void ServiceCheck::say_log(size_t index) {
     if (business.field) wanted.fields.push_back(*business.field);
   auto format = LogFormat::compile(requests.format, wanted);
   if (!format) return say(Mark::bad, "requests", format.error().message);
+  if (requests.source == "syslog")
+    return say(Mark::good, "requests",
+               fmt::format("by syslog to {} with the tag {}{}", requests.listen, requests.tag,
+                           format->has_latency() ? "" : "; no latency, as the format has none"));
   auto reader = LineReader::open(requests.path);
   if (!reader) return say(Mark::bad, "requests", reader.error().message);
   uint64_t size = reader->size();
@@ -225,9 +229,9 @@ void ServiceCheck::say_log(size_t index) {
 
 void ServiceCheck::say_business() {
   for (const auto& business : service_.business)
-    if (!business.field)
+    if (!business.has_source())
       say(Mark::note, "cannot see",
-          fmt::format("{}: no log field is configured for it", business.name));
+          fmt::format("{}: no log field or metric is configured for it", business.name));
 }
 
 void ServiceCheck::say_rollback(const VersionJournal& journal, const HelperWord& helper) {

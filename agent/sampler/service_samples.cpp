@@ -10,18 +10,15 @@ namespace {
 
 constexpr uint64_t kMostIntervalUs = 3'600'000'000;  // the wire's limit: a host that was asleep
 
-bool has_field(const ServiceFile::Business& business) {
-  return business.field.has_value();
-}
-
 }  // namespace
 
-void ServiceWatch::poll_logs(const Moment& now) {
-  for (auto& log : logs_) {
-    std::string before = log.problem();
-    log.poll(timeline_, now.wall_us, tallies_);
-    if (log.problem() != before && !log.problem().empty())
-      log::warning("{}: {}", service_.name, log.problem());
+void ServiceWatch::poll_sources(const Moment& now) {
+  for (auto& source : sources_) {
+    std::string before = source->problem();
+    source->poll(timeline_, now.wall_us, tallies_);
+    // A changed figure in it is not news.
+    if (before.empty() && !source->problem().empty())
+      log::warning("{}: {}", service_.name, source->problem());
   }
 }
 
@@ -29,7 +26,7 @@ void ServiceWatch::cut(const Moment& now, const std::optional<ProcessReading>& r
   if (now.boot_us <= cut_at_.boot_us) return;
   auto interval_us =
       static_cast<uint32_t>(std::min(now.boot_us - cut_at_.boot_us, kMostIntervalUs));
-  poll_logs(now);
+  poll_sources(now);
   Tally tally = tallies_.take(span_);
   Phase phase = phases_.observe(now.boot_us, tally.answered, tally.failed);
   send_late(now, interval_us, phase, tally);
@@ -64,17 +61,42 @@ Sample ServiceWatch::sample_of(const Tally& tally, const Moment& now, uint32_t i
   sample.interval_us = interval_us;
   sample.wall_us = now.wall_us;
   sample.selected = source_.selected();
-  if (!logs_.empty()) sample.requests = tally.requests;
+  bool known = std::ranges::any_of(sources_, [](const auto& s) { return s->is_complete(); });
+  if (known || tally.requests.requests > 0) sample.requests = tally.requests;
   add_counters(sample, tally);
+  add_answers(sample, tally);
   return sample;
 }
 
 void ServiceWatch::add_counters(Sample& sample, const Tally& tally) const {
   for (size_t i = 0; i < service_.business.size(); ++i) {
-    if (!has_field(service_.business[i]) || i >= tally.business.size()) continue;
-    sample.counters.push_back(
-        {.name = service_.business[i].name, .value = static_cast<double>(tally.business[i])});
+    if (!is_seen(service_.business[i]) || i >= tally.business.size()) continue;
+    sample.counters.push_back({.name = service_.business[i].name, .value = tally.business[i]});
   }
+}
+
+/// Orders that nobody counted are not orders that did not come.
+bool ServiceWatch::is_seen(const ServiceFile::Business& business) const {
+  for (size_t i = 0; i < sources_.size(); ++i) {
+    const std::string& source = service_.requests[i].source;
+    bool by_name = source == "statsd" || source == "prometheus";
+    if (by_name != business.metric.empty() && !sources_[i]->is_complete()) return false;
+  }
+  return business.has_source();
+}
+
+/// An answer without content is seen as a counter of which less hurts: the full ones.
+void ServiceWatch::add_answers(Sample& sample, const Tally& tally) const {
+  if (std::ranges::none_of(sources_, [](const auto& source) { return source->knows_sizes(); }))
+    return;
+  // Answers whose size nobody knows count as full.
+  uint64_t empty = tally.sized - tally.full_answers;
+  sample.counters.push_back(
+      {.name = "full_answers", .value = static_cast<double>(tally.requests.requests - empty)});
+  if (tally.sized == 0) return;
+  sample.gauges.push_back(
+      {.name = "answer_bytes",
+       .value = static_cast<double>(tally.body_bytes) / static_cast<double>(tally.sized)});
 }
 
 void ServiceWatch::add_process(Sample& sample, const std::optional<ProcessReading>& reading,
@@ -96,17 +118,16 @@ void ServiceWatch::add_absent(Sample& sample) const {
   sample.absent = running_->probe.absent();
   if (running_->version.empty() && !announcer_.doubt().empty())
     sample.absent.push_back({.metric = "version", .reason = announcer_.doubt()});
-  for (const auto& log : logs_) {
-    if (!log.problem().empty())
-      sample.absent.push_back({.metric = "requests", .reason = log.problem()});
-    if (!log.has_latency())
-      sample.absent.push_back(
-          {.metric = "latency", .reason = "the log format has no $request_time"});
+  for (const auto& source : sources_) {
+    if (!source->problem().empty())
+      sample.absent.push_back({.metric = "requests", .reason = source->problem()});
+    if (auto reason = source->no_latency(); !reason.empty())
+      sample.absent.push_back({.metric = "latency", .reason = std::move(reason)});
   }
   for (const auto& business : service_.business)
-    if (!has_field(business))
+    if (!business.has_source())
       sample.absent.push_back(
-          {.metric = business.name, .reason = "no log field is configured for it"});
+          {.metric = business.name, .reason = "no log field or metric is configured for it"});
 }
 
 /// Where it cannot be seen what runs, or whose the requests are, nothing may be concluded.
@@ -124,8 +145,8 @@ void ServiceWatch::add_unit_doubt(Sample& sample) const {
        .reason = "two of the units run and the log does not tell them apart (version_field)"});
 }
 
-void ServiceWatch::commit_logs(const Moment& now) {
-  for (auto& log : logs_) log.commit(now.boot_us);
+void ServiceWatch::commit_sources(const Moment& now) {
+  for (auto& source : sources_) source->commit(now.boot_us);
 }
 
 }  // namespace serin::agent

@@ -28,32 +28,37 @@ Result<std::unique_ptr<ServiceWatch>> ServiceWatch::make(ServiceFile service,
   } else if (environment.units == nullptr) {
     return fail(service.name + ": no unit manager to ask about its unit");
   }
-  std::vector<AccessLog> logs;
+  SourceSetting setting{.state_dir = environment.state_dir,
+                        .boot_id = environment.boot_id,
+                        .datagrams = environment.datagrams,
+                        .wall_us = [clock = &environment.clock] { return clock->now().wall_us; }};
+  Sources sources;
   for (size_t i = 0; i < service.requests.size(); ++i) {
-    auto log = AccessLog::make(service, i, environment.state_dir, environment.boot_id);
-    if (!log) return std::unexpected(log.error());
-    logs.push_back(std::move(*log));
+    auto source = make_request_source(service, i, setting);
+    if (!source) return std::unexpected(source.error());
+    sources.push_back(std::move(*source));
   }
   return std::unique_ptr<ServiceWatch>(new ServiceWatch(std::move(service), std::move(environment),
-                                                        std::move(finder), std::move(logs)));
+                                                        std::move(finder), std::move(sources)));
 }
 
 ServiceWatch::ServiceWatch(ServiceFile service, Environment environment,
-                           std::unique_ptr<ServiceFinder> finder, std::vector<AccessLog> logs)
+                           std::unique_ptr<ServiceFinder> finder, Sources sources)
     : service_(std::move(service)),
       env_(std::move(environment)),
       finder_(std::move(finder)),
-      logs_(std::move(logs)),
       source_(service_),
       announcer_(
           env_.loop, env_.clock, service_.name, source_, env_.journal, env_.helper,
           [this](const GenerationRecord& record, bool repeated) { announce(record, repeated); }),
-      phases_(!logs_.empty()),
+      phases_(!sources.empty()),
       flow_(
           [this](Sample sample, uint64_t end_us) { env_.uplink.send(std::move(sample), end_us); }),
       tallies_(service_.business.size()),
+      sources_(std::move(sources)),
       look_timer_(env_.loop, [this] { look(); }),
       word_timer_(env_.loop, [this] { unit_->give_up(); }) {
+  for (auto& source : sources_) source->start(timeline_, tallies_);
   if (env_.names == nullptr) return;
   if (!source_.path().empty()) env_.names->add(source_.path(), [this] { source_.look(); });
   if (!finder_) return;
@@ -84,14 +89,14 @@ void ServiceWatch::start() {
       wait_for_start();
     }
   }
-  poll_logs(now);  // from here on every line is ours
+  poll_sources(now);  // from here on every line is ours
 }
 
 /// After a restart of the agent the logs hold what came in while it was away: the first interval
 /// begins there.
 void ServiceWatch::first_interval(const Moment& now) {
-  for (const auto& log : logs_) {
-    auto from = log.resumed_from_us();
+  for (const auto& source : sources_) {
+    auto from = source->resumed_from_us();
     if (!from || *from >= now.boot_us || now.boot_us - *from > kOldStartUs) continue;
     cut_at_.boot_us = std::min(cut_at_.boot_us, *from);
   }
@@ -197,7 +202,7 @@ void ServiceWatch::end_generation(const Ending& ending) {
   announcer_.finish();
   cut(now, std::nullopt);
   flow_.flush();
-  commit_logs(now);
+  commit_sources(now);
   Running gone = std::move(*running_);
   running_.reset();
   phases_.ended();
@@ -307,7 +312,7 @@ void ServiceWatch::tick(const Moment& now) {
     if (look_timer_.active()) wait_for_start();
     look();
   }
-  if (flow_.is_empty()) commit_logs(now);
+  if (flow_.is_empty()) commit_sources(now);
 }
 
 void ServiceWatch::attention(uint32_t interval_ms, uint32_t lasting_seconds) {
@@ -318,7 +323,7 @@ void ServiceWatch::farewell(const Moment& now) {
   announcer_.finish();
   cut(now, running_ ? running_->probe.read() : std::nullopt);
   flow_.flush();
-  commit_logs(now);
+  commit_sources(now);
   Event final = event(EventKind::final_, now);
   if (running_) {
     final.generation = running_->start.generation;
@@ -329,7 +334,7 @@ void ServiceWatch::farewell(const Moment& now) {
 
 uint64_t ServiceWatch::lines_skipped() const {
   uint64_t sum = 0;
-  for (const auto& log : logs_) sum += log.skipped().total();
+  for (const auto& source : sources_) sum += source->skipped();
   return sum;
 }
 

@@ -9,7 +9,7 @@
 
 #include "agent/facts/fact_book.h"
 #include "agent/probe/service_probe.h"
-#include "agent/request/access_log.h"
+#include "agent/request/request_source.h"
 #include "agent/sampler/announcer.h"
 #include "agent/sampler/helper_port.h"
 #include "agent/sampler/phase.h"
@@ -27,7 +27,7 @@ namespace serin::agent {
 
 /// Watches one service on this host: finds its process (looks for it, or is told by its unit),
 /// tells its starts and ends as events, and cuts what it sees into samples. An interval never spans
-/// two generations: it is cut at each start and end, after the logs were read. Everything on the
+/// two generations: it is cut at each start and end, after the sources were read. Everything on the
 /// loop's thread. Costs per tick while the process runs: one reading of the probe, one lstat of the
 /// version link, and what the logs bring.
 class ServiceWatch {
@@ -45,6 +45,7 @@ class ServiceWatch {
     UnitManager* units = nullptr;  ///< absent: services by unit are an error
     CgroupRoots cgroups;
     FactBook* facts = nullptr;  ///< null: none are told
+    Datagrams* datagrams = nullptr;
   };
 
   /// Errors are those of the configuration: no finder for it yet, a log format that cannot work.
@@ -60,6 +61,7 @@ class ServiceWatch {
   void farewell(const Moment& now);
 
   [[nodiscard]] const std::string& name() const { return service_.name; }
+  /// Lines, datagrams and values that could not be used.
   [[nodiscard]] uint64_t lines_skipped() const;
 
  private:
@@ -83,8 +85,9 @@ class ServiceWatch {
     std::string reason;
   };
 
+  using Sources = std::vector<std::unique_ptr<RequestSource>>;
   ServiceWatch(ServiceFile service, Environment environment, std::unique_ptr<ServiceFinder> finder,
-               std::vector<AccessLog> logs);
+               Sources sources);
   // Starts and ends.
   void look();
   void look_whether_replaced();
@@ -116,14 +119,16 @@ class ServiceWatch {
 
   // Samples.
   void cut(const Moment& now, const std::optional<ProcessReading>& reading);
-  void poll_logs(const Moment& now);
+  void poll_sources(const Moment& now);
   [[nodiscard]] Sample sample_of(const Tally& tally, const Moment& now, uint32_t interval_us) const;
   void add_process(Sample& sample, const std::optional<ProcessReading>& reading, const Moment& now);
   void add_counters(Sample& sample, const Tally& tally) const;
+  [[nodiscard]] bool is_seen(const ServiceFile::Business& business) const;
+  void add_answers(Sample& sample, const Tally& tally) const;
   void add_absent(Sample& sample) const;
   void add_unit_doubt(Sample& sample) const;
   void send_late(const Moment& now, uint32_t interval_us, Phase phase, Tally& into);
-  void commit_logs(const Moment& now);
+  void commit_sources(const Moment& now);
   void first_interval(const Moment& now);
 
   ServiceFile service_;
@@ -131,13 +136,13 @@ class ServiceWatch {
   std::unique_ptr<ServiceFinder> finder_;  ///< or:
   std::unique_ptr<UnitService> unit_;
   std::unique_ptr<CgroupWatch> group_watch_;
-  std::vector<AccessLog> logs_;
   VersionSource source_;
   Announcer announcer_;
   PhaseTracker phases_;
   SampleFlow flow_;
   Timeline timeline_;
   Tallies tallies_;
+  Sources sources_;
   uint32_t span_ = 0;  ///< of what runs now, or of nothing
   std::optional<Running> running_;
   Moment cut_at_;

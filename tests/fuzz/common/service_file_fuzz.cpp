@@ -18,7 +18,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     SERIN_VERIFY(service.error().message.find("api.toml") != std::string::npos);
     return 0;
   }
-  for (const auto& requests : service->requests) SERIN_VERIFY(requests.path.is_absolute());
+  for (const auto& requests : service->requests) {
+    if (requests.source == "access_log") SERIN_VERIFY(requests.path.is_absolute());
+    if (requests.source == "prometheus") SERIN_VERIFY(requests.url.target.starts_with('/'));
+    if (requests.source == "statsd" || requests.source == "prometheus")
+      SERIN_VERIFY(!requests.requests.empty() || !requests.latency.empty());
+  }
   for (const auto& rollback : service->rollback) {
     if (rollback.action == "command") {
       SERIN_VERIFY(rollback.argv.at(0).starts_with('/'));

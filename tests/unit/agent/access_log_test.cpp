@@ -162,9 +162,10 @@ TEST_F(AccessLogTest, GarbageIsCountedAndHurtsNobody) {
   auto tallies = poll(log, 2);
   ASSERT_EQ(tallies.size(), 1U);
   EXPECT_EQ(tallies[0].requests.requests, 2U);
-  EXPECT_EQ(log.skipped().unparsed, 2U);
-  EXPECT_EQ(log.skipped().late, 1U);
-  EXPECT_EQ(log.last_unparsed(), "nonsense");
+  EXPECT_EQ(log.lines().unparsed(), 2U);
+  EXPECT_EQ(log.lines().late(), 1U);
+  EXPECT_EQ(log.skipped(), 3U);
+  EXPECT_EQ(log.lines().last_unparsed(), "nonsense");
 }
 
 TEST_F(AccessLogTest, ARestartOfTheAgentCountsEveryLineOnce) {

@@ -106,6 +106,20 @@ TEST_F(SampleFlowTest, AnAmountThatOneSecondLacksIsAbsentInTheSum) {
   EXPECT_FALSE(sent_[0].first.process.cpu_seconds);
 }
 
+TEST_F(SampleFlowTest, ACounterThatOneSecondLacksIsAbsentInTheSum) {
+  for (bool first : {true, false}) {
+    sent_.clear();
+    for (bool lacks : {first, !first}) {
+      auto one = second(lacks ? 1 : 2);
+      if (lacks) one.counters.clear();
+      flow_.add(one, 2 * kSecond);
+    }
+    flow_.flush();
+    ASSERT_EQ(sent_.size(), 1U);
+    EXPECT_TRUE(sent_[0].first.counters.empty());
+  }
+}
+
 TEST_F(SampleFlowTest, TwoGenerationsNeverShareASample) {
   add(1);
   add(2);

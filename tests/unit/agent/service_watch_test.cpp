@@ -38,14 +38,13 @@ class ServiceWatchTest : public testing::Test {
     fs::rename(folder_ / "new.pid", folder_ / "api.pid");
     return child;
   }
-  static ServiceFile service(const TempFolder& folder) {
+  ServiceFile service(const TempFolder& folder) const {
     ServiceFile file;
     file.name = "api";
     file.process = ServiceFile::ByPidFile{folder / "api.pid"};
     file.version = ServiceFile::VersionSymlink{folder / "current"};
-    file.requests.push_back({.source = "access_log",
-                             .path = folder / "access.log",
-                             .format = "$msec $status $request_time"});
+    file.requests.push_back(
+        {.source = "access_log", .path = folder / "access.log", .format = format_});
     return file;
   }
   void start_agent() {
@@ -78,6 +77,7 @@ class ServiceWatchTest : public testing::Test {
   }
 
   TempFolder folder_;
+  std::string format_ = "$msec $status $request_time";
   HostClock clock_;
   UvLoop loop_;
   FakeUplink uplink_;
@@ -162,6 +162,25 @@ TEST_F(ServiceWatchTest, RequestsGoToTheGenerationThatServedThem) {
   request(500);
   ASSERT_TRUE(run_until(loop_, [&] { return requests_of("v2") == 2; }));
   EXPECT_EQ(requests_of("v1"), 2U);
+}
+
+TEST_F(ServiceWatchTest, AnswersWithoutContentLeaveTheFullOnes) {
+  format_ = "$status $body_bytes_sent";
+  auto child = run_service();
+  start_agent();
+  ASSERT_TRUE(wait_for_events(1));
+  append_text(folder_ / "access.log", "200 10\n200 0\n204 0\n302 0\n200 30\n");
+  ASSERT_TRUE(run_until(loop_, [&] { return requests_of("v1") == 5; }));
+  for (auto& [sample, end] : uplink_.samples) {
+    if (!sample.requests || sample.history) continue;
+    // Without requests it is 0 and there, as a second without it would spoil the sum of ten.
+    ASSERT_EQ(sample.counters.size(), 1U);
+    EXPECT_EQ(sample.counters[0].name, "full_answers");
+    EXPECT_EQ(sample.counters[0].value, sample.requests->requests == 0 ? 0 : 4);
+    if (sample.requests->requests == 0) continue;
+    ASSERT_EQ(sample.gauges.size(), 1U);
+    EXPECT_EQ(sample.gauges[0].value, 8);
+  }
 }
 
 TEST_F(ServiceWatchTest, WhileNothingRunsSamplesSayDown) {

@@ -186,11 +186,13 @@ TEST(ServiceFile, AVersionHasOneSource) {
 
 TEST(ServiceFile, UnknownSourcesAreAnsweredWithWhatThereIs) {
   const std::string rest = "path = \"/log\"\nformat = \"combined\"\n";
-  EXPECT_EQ(problems_after_head("[[requests]]\nsource = \"statsd\"\n" + rest),
-            "api.toml:4: 'requests.source' \"statsd\" is not supported by this version; there is "
-            "access_log");
+  EXPECT_EQ(
+      problems_after_head("[[requests]]\nsource = \"recorder\"\n" + rest),
+      "api.toml:4: 'requests.source' \"recorder\" is not supported by this version; there are "
+      "access_log, syslog, statsd and prometheus");
   EXPECT_EQ(problems_after_head("[[requests]]\nsource = \"acces_log\"\n" + rest),
-            "api.toml:4: 'requests.source' \"acces_log\" is not known; there is access_log");
+            "api.toml:4: 'requests.source' \"acces_log\" is not known; there are access_log, "
+            "syslog, statsd and prometheus");
   EXPECT_EQ(
       problems_after_head("[[requests]]\n"),
       "api.toml:3: missing key 'requests.source': where requests are counted: \"access_log\"\n"
@@ -198,6 +200,73 @@ TEST(ServiceFile, UnknownSourcesAreAnsweredWithWhatThereIs) {
       "api.toml:3: missing key 'requests.format': how a line is written: nginx log_format text, or "
       "a preset "
       "such as \"combined\"");
+}
+
+TEST(ServiceFile, EachSourceHasKeysOfItsOwn) {
+  auto service = parse_service_file(
+      "exe = \"/a\"\n"
+      "[[requests]]\nsource = \"syslog\"\nformat = \"nginx\"\n"
+      "[[requests]]\nsource = \"statsd\"\nlisten = \"127.0.0.1:8125\"\n"
+      "requests = 'web.requests{env=\"prod\"}'\nstatus_label = \"code\"\nlatency = \"web.time\"\n"
+      "latency_unit = \"s\"\nslo = \"1s\"\n"
+      "[[requests]]\nsource = \"prometheus\"\nurl = \"http://localhost/metrics\"\n"
+      "latency = [\"a_seconds\", \"b_seconds\"]\ninterval = \"5s\"\n"
+      "[[business]]\nname = \"orders\"\nmetric = \"shop.orders\"\n",
+      "/etc/serin/services.d/api.toml");
+  ASSERT_TRUE(service) << service.error().message;
+  const auto& syslog = service->requests.at(0);
+  EXPECT_EQ(syslog.listen, "/run/serin/agent/syslog.sock");
+  EXPECT_EQ(syslog.tag, "api");
+  const auto& statsd = service->requests.at(1);
+  EXPECT_EQ(statsd.listen, "127.0.0.1:8125");
+  ASSERT_EQ(statsd.requests.size(), 1U);
+  EXPECT_EQ(statsd.requests[0].name, "web.requests");
+  EXPECT_EQ(statsd.requests[0].matchers,
+            (std::vector<MetricSelector::Matcher>{{.label = "env", .pattern = "prod"}}));
+  EXPECT_EQ(statsd.status_label, "code");
+  EXPECT_EQ(statsd.latency_unit_seconds, 1);
+  EXPECT_EQ(statsd.slo_seconds, 1);
+  const auto& scraped = service->requests.at(2);
+  EXPECT_EQ(scraped.url.host, "127.0.0.1");
+  EXPECT_EQ(scraped.url.port, 80);
+  EXPECT_EQ(scraped.url.target, "/metrics");
+  EXPECT_EQ(scraped.latency.size(), 2U);
+  EXPECT_EQ(scraped.interval_seconds, 5);
+  EXPECT_TRUE(service->business.at(0).has_source());
+}
+
+TEST(ServiceFile, AKeyOfAnotherSourceIsUnknown) {
+  EXPECT_NE(problems_after_head("[[requests]]\nsource = \"statsd\"\nrequests = \"a\"\n"
+                                "format = \"nginx\"\n")
+                .find("'requests.format'"),
+            std::string::npos);
+}
+
+TEST(ServiceFile, MetricsAndAddressesAreRefusedWithWhatIsWrong) {
+  const std::string statsd = "[[requests]]\nsource = \"statsd\"\n";
+  EXPECT_EQ(problems_after_head(statsd),
+            "api.toml:3: missing key 'requests.requests': the metric that counts requests; or "
+            "latency, which counts them too");
+  EXPECT_EQ(problems_after_head(statsd + "requests = 'a{b=c}'\n"),
+            "api.toml:5: 'requests.requests' the value of b must stand in double quotes");
+  EXPECT_EQ(problems_after_head(statsd + "requests = 'a{b=~\"5..\"}'\n"),
+            "api.toml:5: 'requests.requests' =~ is not known here; write =\"5*\" for =~\"5.*\"");
+  EXPECT_EQ(problems_after_head(statsd + "latency = \"t\"\nstatus_label = \"code\"\n"),
+            "api.toml:6: 'requests.status_label' needs requests, the metric that bears this label");
+  EXPECT_EQ(problems_after_head(statsd + "requests = \"a\"\nlisten = \"8125\"\n"),
+            "api.toml:6: 'requests.listen' must be the path of a socket, or a UDP address such as "
+            "\"127.0.0.1:8125\"");
+  EXPECT_EQ(problems_after_head(statsd + "requests = \"a\"\nlisten = \"/" + std::string(120, 'x') +
+                                "\"\n"),
+            "api.toml:6: 'requests.listen' is longer than the 107 bytes that a socket's path may "
+            "have");
+  const std::string scrape = "[[requests]]\nsource = \"prometheus\"\nrequests = \"a\"\n";
+  EXPECT_EQ(problems_after_head(scrape + "url = \"https://x/metrics\"\n"),
+            "api.toml:6: 'requests.url' must begin with http://, as only what runs on this host is "
+            "scraped");
+  EXPECT_EQ(problems_after_head(scrape + "url = \"http://:1/m\"\ninterval = \"0.1s\"\n"),
+            "api.toml:6: 'requests.url' has no host and port: \":1\"\n"
+            "api.toml:7: 'requests.interval' must be 1s to 60s");
 }
 
 TEST(ServiceFile, FieldsBeginWithADollarAndTimesAreNotNothing) {
