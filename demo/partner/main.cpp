@@ -26,7 +26,7 @@ constexpr double kBroken = 0.004;
 constexpr int kRetryMs = 80;
 constexpr int64_t kLargeCents = 10'000;  // from here on a person has a look
 constexpr auto kPersonNeeds = std::chrono::seconds(45);
-constexpr double kCallsPerSecond = 14, kBurst = 28;  // of one client
+constexpr double kCallsPerSecond = 14;  // of one client, unless agreed otherwise
 constexpr int kUsage = 64;
 
 struct Fate {
@@ -36,15 +36,19 @@ struct Fate {
   bool busy = false;
 };
 
+double burst_of(double calls_per_second) {
+  return 2 * calls_per_second;
+}
+
 /// How many calls a client has left: a bucket that fills evenly.
 struct Allowance {
-  double calls = kBurst;
+  double calls;
   Clock::time_point at = Clock::now();
 
-  bool take() {
+  bool take(double per_second) {
     const auto now = Clock::now();
-    calls += std::chrono::duration<double>(now - at).count() * kCallsPerSecond;
-    calls = std::min(calls, kBurst);
+    calls += std::chrono::duration<double>(now - at).count() * per_second;
+    calls = std::min(calls, burst_of(per_second));
     at = now;
     if (calls < 1) return false;
     calls -= 1;
@@ -54,7 +58,8 @@ struct Allowance {
 
 class Partner {
  public:
-  explicit Partner(uint64_t seed) : draw_(seed) {}
+  Partner(uint64_t seed, double calls_per_second)
+      : draw_(seed), calls_per_second_(calls_per_second) {}
 
   shop::Response answer(const shop::Request& request) {
     if (request.path == "/healthz") return text(200, "ok\n");
@@ -103,7 +108,8 @@ class Partner {
 
   bool allowed(const std::string& client) {
     const std::lock_guard lock(mutex_);
-    return allowances_[client].take();
+    return allowances_.try_emplace(client, burst_of(calls_per_second_))
+        .first->second.take(calls_per_second_);
   }
 
   Fate draw_fate() {
@@ -121,6 +127,7 @@ class Partner {
 
   std::mutex mutex_;
   shop::Draw draw_;
+  const double calls_per_second_;
   std::map<std::string, Allowance> allowances_;
   double busy_share_ = 0;
   std::atomic<uint64_t> charged_ = 0;
@@ -131,13 +138,18 @@ class Partner {
 int main(int argc, char** argv) {
   int port = -1;
   uint64_t seed = 1;
+  double limit = kCallsPerSecond;
+  std::string listen = "127.0.0.1";
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string_view name = argv[i], value = argv[i + 1];
     if (name == "--port") std::from_chars(value.data(), value.data() + value.size(), port);
     if (name == "--seed") std::from_chars(value.data(), value.data() + value.size(), seed);
+    if (name == "--limit") std::from_chars(value.data(), value.data() + value.size(), limit);
+    if (name == "--listen") listen = value;
   }
-  if (port < 0 || port > 65535) {
-    fmt::print(stderr, "usage: shop-partner --port N [--seed N]\n");
+  if (port < 0 || port > 65535 || !(limit > 0)) {
+    fmt::print(stderr,
+               "usage: shop-partner --port N [--listen ADDRESS] [--limit CALLS_PER_SECOND] [--seed N]\n");
     return kUsage;
   }
   sigset_t stop;
@@ -146,16 +158,16 @@ int main(int argc, char** argv) {
   sigaddset(&stop, SIGINT);
   pthread_sigmask(SIG_BLOCK, &stop, nullptr);
   signal(SIGPIPE, SIG_IGN);
-  Partner partner(seed);
+  Partner partner(seed, limit);
   auto server = shop::Server::start(
-      {.port = port, .release = "partner"},
+      {.port = port, .address = listen, .release = "partner"},
       [&partner](const shop::Request& request) { return partner.answer(request); },
       [](const shop::Served&) {});
   if (!server) {
     fmt::print(stderr, "shop-partner: {}\n", server.error().message);
     return 1;
   }
-  fmt::print("partner listens on 127.0.0.1:{}\n", (*server)->port());
+  fmt::print("partner listens on {}:{}\n", listen, (*server)->port());
   std::fflush(stdout);
   int received = 0;
   sigwait(&stop, &received);

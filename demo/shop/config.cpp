@@ -27,6 +27,10 @@ serin::Result<void> set(Config& config, const std::string& key, const std::strin
     auto port = port_of(value);
     if (!port) return std::unexpected(port.error());
     (key == "port" ? config.port : config.partner_port) = *port;
+  } else if (key == "partner_host") {
+    config.partner_host = value;
+  } else if (key == "client") {
+    config.client = value;
   } else if (key == "data") {
     config.data = value;
   } else if (key == "orders") {
@@ -63,6 +67,7 @@ serin::Result<Config> load_config(const std::filesystem::path& file) {
   if (config.port == 0 || config.data.empty() || config.access_log.empty()) {
     return serin::fail(fmt::format("{}: port, data and access_log are needed", file.string()));
   }
+  if (config.client.empty()) config.client = fmt::format("shop-{}", config.port);
   return config;
 }
 

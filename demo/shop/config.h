@@ -12,6 +12,8 @@ namespace shop {
 struct Config {
   int port = 0;
   int partner_port = 0;
+  std::string partner_host = "127.0.0.1";
+  std::string client;  ///< what the partner knows this host by; default: by its port
   std::filesystem::path data;    ///< folder with shop.db, shared and read only
   std::filesystem::path orders;  ///< this host's own file of placed orders
   std::filesystem::path access_log;

@@ -76,9 +76,10 @@ int serve(const char* config_file) {
   auto timeout = payment_timeout(*config, *release);
   if (!timeout) return complain(timeout.error(), kBadConfig);
 
-  shop::Payment payment({.port = config->partner_port,
+  shop::Payment payment({.host = config->partner_host,
+                         .port = config->partner_port,
                          .timeout_ms = *timeout,
-                         .client = fmt::format("shop-{}", config->port)},
+                         .client = config->client},
                         release->traits);
   shop::Pages pages(*release, **catalogue, **orders, payment);
   auto server = shop::Server::start(

@@ -66,7 +66,7 @@ void Payment::give_back(std::unique_ptr<Handle> handle) {
 
 Payment::Answer Payment::ask(const char* path, int64_t customer, int64_t cents, long timeout_ms) {
   auto handle = take();
-  const std::string url = fmt::format("http://127.0.0.1:{}{}", partner_.port, path);
+  const std::string url = fmt::format("http://{}:{}{}", partner_.host, partner_.port, path);
   const std::string body =
       fmt::format("client={}&customer={}&cents={}", partner_.client, customer, cents);
   Answer answer;

@@ -18,6 +18,7 @@ struct Charge {
 };
 
 struct PartnerAddress {
+  std::string host = "127.0.0.1";
   int port = 0;
   int timeout_ms = 800;
   std::string client;  ///< who calls, by which the partner counts

@@ -171,19 +171,21 @@ void on_end(void* context, MHD_Connection* connection, void** slot,
 
 /// Our own socket: SO_REUSEADDR, so that a restart need not wait for the old connections to be
 /// forgotten.
-serin::Result<int> listening_socket(int port) {
+serin::Result<int> listening_socket(const std::string& where, int port) {
+  sockaddr_in address{};
+  if (inet_pton(AF_INET, where.c_str(), &address.sin_addr) != 1) {
+    return serin::fail(fmt::format("'{}' is not an IPv4 address", where));
+  }
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   const int on = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       listen(fd, 256) != 0) {
     const int code = errno;
     close(fd);
-    return serin::fail(fmt::format("cannot listen on 127.0.0.1:{}: {}", port, std::strerror(code)));
+    return serin::fail(fmt::format("cannot listen on {}:{}: {}", where, port, std::strerror(code)));
   }
   return fd;
 }
@@ -199,7 +201,7 @@ int port_of(int fd) {
 
 serin::Result<std::unique_ptr<Server>> Server::start(const Options& options, Handler handler,
                                                      OnServed on_served) {
-  auto fd = listening_socket(options.port);
+  auto fd = listening_socket(options.address, options.port);
   if (!fd) return std::unexpected(fd.error());
   std::unique_ptr<Server> server(new Server);
   server->port_ = port_of(*fd);

@@ -25,7 +25,8 @@ struct Served {
 class Server {
  public:
   struct Options {
-    int port = 0;         ///< on 127.0.0.1; 0 takes a free one
+    int port = 0;         ///< 0 takes a free one
+    std::string address = "127.0.0.1";
     std::string release;  ///< goes out as the header Shop-Release
   };
   using Handler = std::function<Response(const Request&)>;

@@ -1,6 +1,8 @@
 #include "demo/shop/store.h"
 
 #include <fmt/core.h>
+#include <algorithm>
+#include <fstream>
 #include <thread>
 
 #include "demo/draw/draw.h"
@@ -10,15 +12,10 @@ namespace {
 
 constexpr double kRoundTripMedianMs = 3.0;
 constexpr double kRoundTripSigma = 0.7;
+constexpr auto kLoadIsReadEvery = std::chrono::milliseconds(500);
 
 std::string complaint(sqlite3* db, const std::string& what) {
   return fmt::format("{}: {}", what, db ? sqlite3_errmsg(db) : "out of memory");
-}
-
-void travel_to_database() {
-  thread_local Draw draw(std::hash<std::thread::id>{}(std::this_thread::get_id()));
-  const double ms = draw.lognormal(kRoundTripMedianMs, kRoundTripSigma);
-  std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(ms));
 }
 
 }  // namespace
@@ -48,7 +45,7 @@ serin::Result<void> run(sqlite3* db, const char* sql) {
 }
 
 serin::Result<std::unique_ptr<Pool>> Pool::open(const std::filesystem::path& file) {
-  std::unique_ptr<Pool> pool(new Pool);
+  std::unique_ptr<Pool> pool(new Pool(file.parent_path() / "LOAD"));
   for (int i = 0; i < kConnections; ++i) {
     auto db = open_database(file, SQLITE_OPEN_READONLY);
     if (!db) return std::unexpected(db.error());
@@ -70,6 +67,24 @@ serin::Result<Pool::Lease> Pool::borrow() {
   Lease lease(*this, std::move(db));
   travel_to_database();
   return lease;
+}
+
+void Pool::travel_to_database() {
+  thread_local Draw draw(std::hash<std::thread::id>{}(std::this_thread::get_id()));
+  const double ms = slowness() * draw.lognormal(kRoundTripMedianMs, kRoundTripSigma);
+  std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(ms));
+}
+
+double Pool::slowness() {
+  const std::lock_guard lock(mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  if (now - looked_at_load_ >= kLoadIsReadEvery) {
+    looked_at_load_ = now;
+    slowness_ = 1;
+    if (std::ifstream in(load_file_); in) in >> slowness_;
+    slowness_ = std::clamp(slowness_, 1.0, 1000.0);
+  }
+  return slowness_;
 }
 
 serin::Result<void> Pool::warm_up() {

@@ -30,7 +30,8 @@ serin::Result<void> run(sqlite3* db, const char* sql);
 
 /// The shop's connections to its catalogue: a fixed number, borrowed for one request and given
 /// back. Standing in for a database across the network, each borrowing costs a round trip drawn
-/// from a heavy-tailed distribution. Thread-safe.
+/// from a heavy-tailed distribution. A file LOAD beside the database, if there, says how many times
+/// as long that takes while the database has trouble, for every host alike. Thread-safe.
 class Pool {
  public:
   static constexpr int kConnections = 20;
@@ -58,13 +59,18 @@ class Pool {
   serin::Result<void> warm_up();
 
  private:
-  Pool() = default;
+  explicit Pool(std::filesystem::path load_file) : load_file_(std::move(load_file)) {}
+  void travel_to_database();
+  double slowness();
   void give_back(Database db);
   void lost(Database db);
   std::mutex mutex_;
   std::condition_variable freed_;
   std::vector<Database> free_;
   std::vector<Database> lost_;  ///< open, and of use to nobody
+  std::filesystem::path load_file_;
+  std::chrono::steady_clock::time_point looked_at_load_{};
+  double slowness_ = 1;
 };
 
 /// Orders placed on this host: its own file, written by one connection under a lock.

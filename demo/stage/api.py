@@ -9,8 +9,8 @@ REQUEST_SECONDS = 3
 
 
 class Api:
-    def __init__(self, port, token):
-        self.base = f"http://127.0.0.1:{port}"
+    def __init__(self, port, token, address="127.0.0.1"):
+        self.base = f"http://{address}:{port}"
         self.token = token
         # A proxy from the environment must not stand between us and this machine.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

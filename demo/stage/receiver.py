@@ -24,7 +24,7 @@ def signature_is_good(secret, header, body, now):
 class Receiver:
     """Listens on a port of its own choice. `alerts` holds every message that was answered with 2xx."""
 
-    def __init__(self, secret):
+    def __init__(self, secret, address="127.0.0.1"):
         self.secret = secret
         self.alerts = []
         self.refused = 0
@@ -43,9 +43,9 @@ class Receiver:
             def log_message(self, *_):
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = http.server.ThreadingHTTPServer((address, 0), Handler)
         self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
+        self.address, self.port = self._server.server_address[:2]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def take(self, headers, body):
