@@ -87,19 +87,41 @@ TEST(FleetRules, AConfirmNeverTakesThePlaceOfARollbackThatWasNotAnswered) {
   EXPECT_EQ(fleet.executed(0), 1);
 }
 
-/// A canary that has served for a minute, with so many more errors.
-Fleet watched_for_a_minute(double add_errors) {
-  Fleet fleet(World{.hosts = 6, .dead_man = true, .seed = 2}, PolicySet{});
-  fleet.releases["v2"] = {.add_errors = add_errors};
-  fleet.at(400, [](Fleet& f) { f.start(0, "v2"); });
-  fleet.run_until(466);
-  EXPECT_EQ(fleet.fold().deploys().front().state, core::DeployState::watching);
-  return fleet;
+bool half_way_to_a_rollback(const Fleet& fleet) {
+  const auto deploy = fleet.fold().deploy(fleet.fold().deploys().front().id);
+  return deploy->state == core::DeployState::watching &&
+         std::ranges::any_of(deploy->metrics, [](const core::MetricView& metric) {
+           return metric.log_evidence >= metric.threshold / 2;
+         });
 }
 
-TEST(FleetRules, ACanaryIsConfirmedWhileItLooksWellAndNotOnceItIsSuspected) {
-  EXPECT_EQ(watched_for_a_minute(0).confirmed(0), "v2");
-  EXPECT_EQ(watched_for_a_minute(0.004).confirmed(0), "v1");
+TEST(FleetRules, ACanaryThatHasServedWellForAMinuteIsConfirmed) {
+  Fleet fleet(World{.hosts = 6, .dead_man = true, .seed = 2}, PolicySet{});
+  fleet.at(400, [](Fleet& f) { f.start(0, "v2"); });
+  fleet.run_until(459);
+  EXPECT_EQ(fleet.confirmed(0), "v1");
+  fleet.run_until(464);
+  EXPECT_EQ(fleet.fold().deploys().front().state, core::DeployState::watching);
+  EXPECT_EQ(fleet.confirmed(0), "v2");
+}
+
+TEST(FleetRules, ACanaryThatIsSuspectedIsNotConfirmed) {
+  int suspected = 0;
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    Fleet fleet(World{.hosts = 6, .dead_man = true, .seed = seed}, PolicySet{});
+    fleet.releases["v2"] = {.add_errors = 0.0035};
+    fleet.at(400, [](Fleet& f) { f.start(0, "v2"); });
+    fleet.run_until(458);
+    bool all_along = true;
+    for (double second = 459; second <= 464; ++second) {
+      all_along = all_along && half_way_to_a_rollback(fleet);
+      fleet.run_until(second);
+    }
+    if (!all_along) continue;
+    ++suspected;
+    EXPECT_EQ(fleet.confirmed(0), "v1") << seed;
+  }
+  EXPECT_GT(suspected, 0);
 }
 
 Fleet rehearsed(uint64_t seed) {
