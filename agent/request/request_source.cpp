@@ -1,6 +1,7 @@
 #include "agent/request/request_source.h"
 
 #include "agent/request/access_log.h"
+#include "agent/request/statsd.h"
 #include "agent/request/syslog_log.h"
 
 namespace serin::agent {
@@ -11,6 +12,7 @@ Result<std::unique_ptr<RequestSource>> make_request_source(const ServiceFile& se
   if (source != "access_log" && setting.datagrams == nullptr)
     return fail(service.name + ": there is no loop to listen on");
   if (source == "syslog") return SyslogLog::make(service, index, setting);
+  if (source == "statsd") return Statsd::make(service, index, setting);
   if (source != "access_log")
     return fail(service.name + ": source " + source + " is not supported by this version");
   auto log = AccessLog::make(service, index, setting.state_dir, setting.boot_id);

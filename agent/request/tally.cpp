@@ -7,8 +7,10 @@ namespace serin::agent {
 Tally& Tallies::of(uint32_t span) {
   for (auto& tally : tallies_)
     if (tally.span == span) return tally;
-  tallies_.push_back(
-      {.span = span, .requests = {}, .business = std::vector<double>(business_counters_)});
+  tallies_.push_back({.span = span,
+                      .requests = {},
+                      .business = std::vector<double>(business_counters_),
+                      .levels = {}});
   return tallies_.back();
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "schema/messages.h"
@@ -14,11 +16,15 @@ struct Tally {
   std::vector<double> business;  ///< in the service file's order
   uint64_t answered = 0;         ///< by the service itself, not by a proxy in its stead
   uint64_t failed = 0;           ///< `server` errors
-  uint64_t sized = 0;            ///< requests whose answer's size is known
-  uint64_t body_bytes = 0;       ///< of those
-  uint64_t full_answers = 0;     ///< of those: all but a 200 without content
+  std::vector<std::pair<size_t, double>> levels;  ///< of business metrics that are gauges
+  uint64_t sized = 0;                             ///< requests whose answer's size is known
+  uint64_t body_bytes = 0;                        ///< of those
+  uint64_t full_answers = 0;                      ///< of those: all but a 200 without content
 
-  [[nodiscard]] bool empty() const { return requests.requests == 0; }
+  [[nodiscard]] bool empty() const {
+    return requests.requests == 0 &&
+           std::ranges::all_of(business, [](double amount) { return amount == 0; });
+  }
 };
 
 /// The tallies of one service: usually one, two around a restart.

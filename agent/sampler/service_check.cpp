@@ -186,6 +186,8 @@ void ServiceCheck::say_metrics() {
 
 void ServiceCheck::say_log(size_t index) {
   const auto& requests = service_.requests[index];
+  if (requests.source == "statsd")
+    return say(Mark::good, "requests", fmt::format("by statsd to {}", requests.listen));
   LogFormat::Wanted wanted{.version_field = requests.version_field, .fields = {}};
   for (const auto& business : service_.business)
     if (business.field) wanted.fields.push_back(*business.field);

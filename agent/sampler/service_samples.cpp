@@ -70,6 +70,11 @@ Sample ServiceWatch::sample_of(const Tally& tally, const Moment& now, uint32_t i
 
 void ServiceWatch::add_counters(Sample& sample, const Tally& tally) const {
   for (size_t i = 0; i < service_.business.size(); ++i) {
+    auto level = std::ranges::find(tally.levels, i, &std::pair<size_t, double>::first);
+    if (level != tally.levels.end()) {
+      sample.gauges.push_back({.name = service_.business[i].name, .value = level->second});
+      continue;
+    }
     if (!is_seen(service_.business[i]) || i >= tally.business.size()) continue;
     sample.counters.push_back({.name = service_.business[i].name, .value = tally.business[i]});
   }
