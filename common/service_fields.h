@@ -33,6 +33,8 @@ std::string listed(std::span<const std::string_view> words);
 /// service_requests.cpp
 ServiceFile::Requests read_requests(ConfigTable& table, const std::string& service_name);
 ServiceFile::Business read_business(ConfigTable& table);
+/// service_actions.cpp: the action of a [[rollback]] and what belongs to it.
+void read_action(ConfigTable& table, const ServiceFile& service, ServiceFile::Rollback& rollback);
 /// service_rollback.cpp
 ServiceFile::Rollback read_rollback(ConfigTable& table, const ServiceFile& service);
 

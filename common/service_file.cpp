@@ -8,6 +8,7 @@
 #include "common/config.h"
 #include "common/file.h"
 #include "common/ids.h"
+#include "common/dpkg.h"
 #include "common/service_fields.h"
 
 namespace serin {
@@ -126,7 +127,7 @@ void read_process(ConfigTable& root, ServiceFile& service) {
 }
 
 void read_version(ConfigTable& root, ServiceFile& service) {
-  constexpr std::array<std::string_view, 3> kLater = {"package", "command", "http"};
+  constexpr std::array<std::string_view, 2> kLater = {"command", "http"};
   auto table = root.table("version");
   if (!table) return;
   int given = 0;
@@ -137,15 +138,20 @@ void read_version(ConfigTable& root, ServiceFile& service) {
   if (const auto build_id = table->boolean("build_id"); build_id && !*build_id) {
     table->problem("build_id", "can only be true; leave it out to choose another source");
   }
-  for (const auto* key : {"symlink", "file", "build_id"}) given += table->has(key) ? 1 : 0;
+  if (auto name = table->string("package")) {
+    if (!is_package_name(*name)) table->problem("package", "must be the name of a package");
+    service.version = ServiceFile::VersionPackage{std::move(*name)};
+  }
+  for (const auto* key : {"symlink", "file", "package", "build_id"})
+    given += table->has(key) ? 1 : 0;
   for (const auto key : kLater) {
     if (!table->has(key)) continue;
     ++given;
     table->string(key);
-    table->problem(key, "is not supported by this version; there are symlink, file and build_id");
+    table->problem(key, "is not supported by this version; there are symlink, file, package and build_id");
   }
   if (given != 1) {
-    root.problem("version", "must have exactly one source: symlink, file or build_id");
+    root.problem("version", "must have exactly one source: symlink, file, package or build_id");
   }
 }
 

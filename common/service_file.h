@@ -26,7 +26,8 @@ Result<ScrapeUrl> parse_scrape_url(std::string_view text);
 /// read the same file through this one parser. All paths are absolute and hold no "..".
 ///
 ///   unit = "api.service"                        # or a list; or pid_file = "…"; or exe = "…"
-///   version = { symlink = "/srv/api/current" }  # or { file = "…" }; default { build_id = true }
+///   version = { symlink = "/srv/api/current" }  # or { file = "…" }; or { package = "api" };
+///                                               # default { build_id = true }
 ///   [[requests]]
 ///   source = "access_log"
 ///   path = "/var/log/nginx/api.access.log"
@@ -50,6 +51,15 @@ Result<ScrapeUrl> parse_scrape_url(std::string_view text);
 ///   healthy = { http = "http://127.0.0.1:8080/healthz", within = "20s" }
 ///   timeout = "2m"
 ///   [[rollback]]                        # tried when the one before could not be done
+///   action = "package"
+///   package = "api"                     # or a list of packages with one version
+///   restart = "api.service"
+///   [[rollback]]
+///   action = "flag"
+///   file = "/etc/flagd/flags.json"
+///   flag = "new-checkout"
+///   variant = "off"                     # or state = "DISABLED"
+///   [[rollback]]
 ///   action = "command"
 ///   command = ["/usr/local/bin/put-back", "api"]
 ///   [dead_man]                          # this host may go back by itself when it is cut off
@@ -74,7 +84,10 @@ struct ServiceFile {
     std::filesystem::path path;
   };
   struct VersionBuildId {};
-  std::variant<VersionBuildId, VersionSymlink, VersionFile> version;
+  struct VersionPackage {
+    std::string name;  ///< as dpkg or rpm knows it
+  };
+  std::variant<VersionBuildId, VersionSymlink, VersionFile, VersionPackage> version;
 
   struct Requests {
     std::string source;                        ///< "access_log", "syslog", "statsd" or "prometheus"
@@ -119,13 +132,25 @@ struct ServiceFile {
   struct RestartSignal {
     std::string signal;
   };  ///< without "SIG": HUP, USR1, USR2, TERM, INT, QUIT
+  /// A package's version as the package manager has it: the service's version put between the two.
+  struct PackageVersion {
+    std::string before, after;
+  };
+  struct Flag {
+    std::filesystem::path file;  ///< flagd's JSON: { "flags": { NAME: { … } } }
+    std::string name;
+    std::string variant;  ///< made the default variant; empty: the flag's state becomes DISABLED
+  };
   struct Rollback {
-    std::string action;              ///< "release_symlink" or "command"
+    std::string action;  ///< "release_symlink", "package", "flag" or "command"
     std::filesystem::path releases;  ///< release_symlink: the folder the link's target lies in
     std::filesystem::path link;      ///< release_symlink: default: the version symlink
-    /// Always there for release_symlink: a switched link alone changes no running process.
+    /// Always there for release_symlink and package: switched files alone change no running process.
     std::variant<std::monostate, RestartUnit, RestartCommand, RestartSignal> restart;
-    std::vector<std::string> argv;  ///< `command`: absolute program and its arguments
+    std::vector<std::string> argv;      ///< `command`: absolute program and its arguments
+    std::vector<std::string> packages;  ///< `package`: all of them go to the same version
+    PackageVersion package_version;
+    Flag flag;
     Healthy healthy;
     double timeout_seconds = 120;
   };

@@ -75,46 +75,11 @@ ServiceFile::Healthy read_healthy(ConfigTable& parent) {
   return healthy;
 }
 
-void read_release_symlink(ConfigTable& table, const ServiceFile& service,
-                          ServiceFile::Rollback& rollback) {
-  if (!table.has("releases"))
-    table.missing("releases", "the folder that holds one folder a release");
-  if (!table.has("restart")) {
-    table.missing("restart", "what makes the old release run: a unit, a command or a signal");
-  }
-  rollback.releases = path(table, "releases").value_or("");
-  const auto* symlink = std::get_if<ServiceFile::VersionSymlink>(&service.version);
-  if (auto link = path(table, "link")) {
-    rollback.link = std::move(*link);
-  } else if (symlink != nullptr) {
-    rollback.link = symlink->link;
-  } else if (!table.has("link")) {
-    table.missing("link", "the link to switch; needed as the version is not that of a symlink");
-  }
-}
-
-/// The action is a problem already; what belongs to it is not unknown.
-void tick_off_parameters(ConfigTable& table) {
-  path(table, "releases");
-  path(table, "link");
-  argv(table, "command");
-}
-
 }  // namespace
 
 ServiceFile::Rollback read_rollback(ConfigTable& table, const ServiceFile& service) {
-  constexpr std::array<std::string_view, 2> kActions = {"release_symlink", "command"};
-  constexpr std::array<std::string_view, 2> kLater = {"package", "flag"};
   ServiceFile::Rollback rollback;
-  if (!table.has("action"))
-    table.missing("action", "what to do: \"release_symlink\" or \"command\"");
-  rollback.action = word(table, "action", kActions, kLater).value_or("");
-  if (rollback.action == "release_symlink") read_release_symlink(table, service, rollback);
-  if (rollback.action == "command") {
-    if (!table.has("command")) table.missing("command", "the absolute program and its arguments");
-    rollback.argv = argv(table, "command").value_or(std::vector<std::string>());
-  }
-  if (rollback.action.empty()) tick_off_parameters(table);
+  read_action(table, service, rollback);
   rollback.restart = read_restart(table);
   rollback.healthy = read_healthy(table);
   rollback.timeout_seconds = table.duration_seconds("timeout").value_or(rollback.timeout_seconds);

@@ -6,11 +6,13 @@
 #include <algorithm>
 
 #include "agent/rollback/conditions.h"
+#include "agent/rollback/flag.h"
 #include "agent/rollback/health.h"
 #include "agent/rollback/link.h"
 #include "agent/rollback/program.h"
 #include "agent/rollback/restart.h"
 #include "agent/rollback/trust.h"
+#include "schema/flag_reason.h"
 
 namespace serin::helper {
 namespace {
@@ -70,10 +72,18 @@ Result<Inspection> Attempt::look() const {
   return inspect(context_.service, context_.settings, context_.clock);
 }
 
+const std::string& Attempt::wanted() const {
+  return entry_.action == "flag" ? context_.command.condemned : context_.command.target;
+}
+
+bool Attempt::goes_on() const {
+  return entry_.action == "flag" && std::holds_alternative<std::monostate>(entry_.restart);
+}
+
 bool Attempt::is_new(const Inspection& seen) const {
   return seen.running && seen.running->doubt.empty() &&
-         seen.running->generation != progress_.before &&
-         seen.running->version == context_.command.target;
+         (goes_on() || seen.running->generation != progress_.before) &&
+         seen.running->version == wanted();
 }
 
 bool Attempt::wait_for_new(int64_t until_boot_us) {
@@ -103,12 +113,21 @@ Result<void> Attempt::preflight(const std::string& earlier_failures) {
   const auto holds = check_entry(entry_, c.service, c.command, c.settings, c.clock);
   if (!holds) return fail(fmt::format("{}: {}", name(holds.error().refusal), holds.error().text));
   if (progress_.preflight) return {};
+  if (entry_.action == "package") {
+    auto plan = plan_packages();
+    if (!plan) return std::unexpected(plan.error());
+    plan_ = std::move(*plan);
+  }
   return context_.note("preflight", earlier_failures);
 }
 
 Result<void> Attempt::change() {
   if (progress_.switched) return {};
-  auto done = entry_.action == "release_symlink" ? switch_release() : run_command();
+  const auto& action = entry_.action;
+  auto done = action == "release_symlink" ? switch_release()
+              : action == "package"       ? put_packages_back()
+              : action == "flag"          ? turn_flag_off()
+                                          : run_command();
   if (!done) return done;
   return context_.note("switched");
 }
@@ -172,6 +191,7 @@ Result<void> Attempt::run_command() {
 Result<void> Attempt::restart_service() {
   if (progress_.restarted) return {};
   const auto& c = context_;
+  if (goes_on()) return c.note("restarted", "the flag needs no restart");
   if (progress_.will_restart && progress_.child) {
     auto ended = wait_for_orphan(c.settings.proc, *progress_.child, deadline_boot_us_, c.clock);
     if (!ended) return ended;
@@ -180,6 +200,7 @@ Result<void> Attempt::restart_service() {
   if (wait_for_new(c.clock.boot_us() + grace)) {
     return c.note("restarted", progress_.will_restart ? "" : "it had started anew by itself");
   }
+  await_distance();
   if (auto done = c.note("will_restart"); !done) return done;
   auto restarted =
       restart({.entry = entry_,
@@ -236,7 +257,7 @@ Result<void> Attempt::check_now(Lifetime& lifetime, int64_t limit_boot_us) const
 std::string Attempt::why_not_new(const Inspection& seen) const {
   if (!seen.running) return "nothing runs";
   const Running& running = *seen.running;
-  if (running.generation == progress_.before) return "the old process still runs";
+  if (running.generation == progress_.before && !goes_on()) return "the old process still runs";
   if (!running.doubt.empty()) return "it cannot be told what runs: " + running.doubt;
   return running.version + " runs";
 }
@@ -244,7 +265,13 @@ std::string Attempt::why_not_new(const Inspection& seen) const {
 Result<std::string> Attempt::verify() {
   const auto seen = look();
   if (!seen) return std::unexpected(seen.error());
-  if (!is_new(*seen)) return fail("healthy, but then the target's process was gone");
+  if (!is_new(*seen)) return fail("healthy, but then the process was gone");
+  if (entry_.action == "flag") {
+    const auto off = flag_is_off(entry_.flag);
+    if (!off) return std::unexpected(off.error());
+    if (!*off) return fail(fmt::format("{} is on again", name_of(entry_.flag)));
+    return flag_off_reason(name_of(entry_.flag), wanted());
+  }
   auto same =
       check_artefact(*seen->running, context_.command.target, context_.service, context_.settings);
   if (!same) return std::unexpected(same.error());

@@ -5,6 +5,7 @@
 
 #include "agent/rollback/inspect.h"
 #include "agent/rollback/journal.h"
+#include "agent/rollback/package.h"
 #include "common/service_file.h"
 #include "schema/messages.h"
 
@@ -58,6 +59,11 @@ class Attempt {
   Result<void> change();
   Result<void> switch_release();
   Result<void> run_command();
+  Result<void> put_packages_back();
+  Result<PackagePlan> plan_packages() const;
+  Result<void> turn_flag_off();
+  /// Until a start is told apart from the change before it.
+  void await_distance() const;
   Result<void> restart_service();
   Result<void> await_healthy();
   struct Lifetime {
@@ -70,6 +76,10 @@ class Attempt {
 
   Result<void> note_child(const Process& child);
   [[nodiscard]] Result<Inspection> look() const;
+  /// The version that is to run: the target; where a flag is turned off, the one that does.
+  [[nodiscard]] const std::string& wanted() const;
+  /// A flag that is turned off takes effect in the process that runs.
+  [[nodiscard]] bool goes_on() const;
   /// Whether a generation runs that is not the one from before, and is of the target.
   [[nodiscard]] bool is_new(const Inspection& seen) const;
   bool wait_for_new(int64_t until_boot_us);
@@ -79,6 +89,7 @@ class Attempt {
   const ServiceFile::Rollback& entry_;
   const int64_t deadline_boot_us_;
   Progress progress_;
+  std::optional<PackagePlan> plan_;  ///< of this run's preflight
 };
 
 }  // namespace serin::helper

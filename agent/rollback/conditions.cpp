@@ -3,9 +3,13 @@
 #include <fmt/core.h>
 #include <sys/stat.h>
 
+#include "agent/rollback/flag.h"
 #include "agent/rollback/inspect.h"
 #include "agent/rollback/link.h"
+#include "agent/rollback/loadable.h"
+#include "agent/rollback/package.h"
 #include "agent/rollback/restart.h"
+#include "agent/rollback/room.h"
 #include "agent/rollback/trust.h"
 #include "common/file.h"
 #include "common/ids.h"
@@ -15,6 +19,7 @@ namespace {
 
 constexpr size_t kMostHoldBytes = size_t{64} * 1024;
 constexpr size_t kShownHoldBytes = 200;
+constexpr uint64_t kLinkRoomBytes = uint64_t{64} * 1024;  // a link is an inode and a line of a folder
 
 std::unexpected<Refused> refuse(Refusal refusal, std::string text) {
   return std::unexpected(Refused{refusal, std::move(text)});
@@ -57,23 +62,32 @@ Judged<void> check_running(const Command& command, const ServiceFile& service,
   return {};
 }
 
-Judged<void> check_target(const Command& command, const ServiceFile& service) {
+/// What the condemned version changed cannot be undone: says so where, and how it is told.
+Judged<void> check_reversible(const Command& command, const ServiceFile& service,
+                              const Settings& settings, const Clock& clock) {
+  if (command.force) return {};
+  const auto stays = [&] {
+    return refuse(Refusal::irreversible,
+                  fmt::format("{} carries {}: what it changed cannot be undone", command.condemned,
+                              kIrreversibleMarker));
+  };
+  const auto releases = releases_of(service);
+  if (releases && is_release_name(command.condemned) && releases->irreversible(command.condemned))
+    return stays();
+  const auto* name = package_of(service);
+  if (name == nullptr) return {};
+  const auto installed = installed_package(*name, settings, clock);
+  const bool marked = installed && *installed && (*installed)->version == command.condemned &&
+                      (*installed)->brings(kIrreversibleMarker);
+  return marked ? stays() : Judged<void>{};
+}
+
+Judged<void> check_target(const Command& command) {
   if (!is_release_name(command.target)) {
     return refuse(Refusal::target, "the target is not the name of a release");
   }
   if (command.target == command.condemned) {
     return refuse(Refusal::target, "the target is the condemned version itself");
-  }
-  const auto releases = releases_of(service);
-  if (!releases) return {};  // packages and the like: the command finds its target itself
-  if (const auto there = releases->release(command.target); !there) {
-    return refuse(Refusal::target, there.error().message);
-  }
-  if (!command.force && is_release_name(command.condemned) &&
-      releases->irreversible(command.condemned)) {
-    return refuse(Refusal::irreversible,
-                  fmt::format("{} carries {}: what it changed cannot be undone", command.condemned,
-                              kIrreversibleMarker));
   }
   return {};
 }
@@ -94,7 +108,7 @@ Judged<void> check_some_entry(const Command& command, const ServiceFile& service
 }
 
 Judged<void> check_switch(const ServiceFile::Rollback& entry, const ServiceFile& service,
-                          const Command& command) {
+                          const Command& command, const Settings& settings, const Clock& clock) {
   const auto releases = Releases::open(entry.releases);
   if (!releases) return refuse(Refusal::action, releases.error().message);
   if (const auto there = releases->release(command.target); !there) {
@@ -105,7 +119,54 @@ Judged<void> check_switch(const ServiceFile::Rollback& entry, const ServiceFile&
   if (const auto value = read_link(link, *releases); !value) {
     return refuse(Refusal::action, value.error().message);
   }
+  const auto loadable =
+      check_release_loadable(entry, link, *releases,
+                             {.condemned = command.condemned, .target = command.target}, settings,
+                             clock);
+  if (!loadable) return refuse(Refusal::target, loadable.error().message);
+  if (auto room = check_room(link.parent_path(), kLinkRoomBytes); !room)
+    return refuse(Refusal::action, room.error().message);
   return {};
+}
+
+/// A command finds its target itself; where the releases are known it must be one of them.
+Judged<void> check_command(const ServiceFile::Rollback& entry, const ServiceFile& service,
+                           const Command& command) {
+  if (entry.argv.empty()) return refuse(Refusal::action, "the action has no command");
+  if (auto owned = owned_program(entry.argv.front()); !owned) {
+    return refuse(Refusal::action, owned.error().message);
+  }
+  const auto releases = package_of(service) == nullptr ? releases_of(service) : std::nullopt;
+  if (!releases) return {};
+  if (const auto there = releases->release(command.target); !there)
+    return refuse(Refusal::target, there.error().message);
+  return {};
+}
+
+Judged<void> check_package(const ServiceFile::Rollback& entry, const Command& command,
+                           const Settings& settings, const Clock& clock) {
+  const auto job = package_job(entry, command.target, settings, clock);
+  if (!job) return refuse(Refusal::target, job.error().message);
+  if (auto possible = check_packages(*job, settings); !possible)
+    return refuse(Refusal::action, possible.error().message);
+  return {};
+}
+
+Judged<void> check_flag_action(const ServiceFile::Rollback& entry, const Command& command) {
+  if (command.kind == CommandKind::drill)
+    return refuse(Refusal::action, "a flag that is turned off cannot be rehearsed");
+  if (auto possible = check_flag(entry.flag); !possible)
+    return refuse(Refusal::action, possible.error().message);
+  return {};
+}
+
+Judged<void> check_action(const ServiceFile::Rollback& entry, const ServiceFile& service,
+                          const Command& command, const Settings& settings, const Clock& clock) {
+  if (entry.action == "release_symlink") return check_switch(entry, service, command, settings, clock);
+  if (entry.action == "package") return check_package(entry, command, settings, clock);
+  if (entry.action == "flag") return check_flag_action(entry, command);
+  if (entry.action == "command") return check_command(entry, service, command);
+  return refuse(Refusal::action, fmt::format("action {} is not known", entry.action));
 }
 
 }  // namespace
@@ -154,22 +215,15 @@ Judged<void> check_conditions(const Command& command, const ServiceFile& service
 
 Judged<void> check_possible(const Command& command, const ServiceFile& service,
                             const Settings& settings, const Clock& clock) {
-  if (auto there = check_target(command, service); !there) return there;
+  if (auto sound = check_target(command); !sound) return sound;
+  if (auto free = check_reversible(command, service, settings, clock); !free) return free;
   return check_some_entry(command, service, settings, clock);
 }
 
 Judged<void> check_entry(const ServiceFile::Rollback& entry, const ServiceFile& service,
                          const Command& command, const Settings& settings, const Clock& clock) {
-  if (entry.action == "release_symlink") {
-    if (auto possible = check_switch(entry, service, command); !possible) return possible;
-  } else if (entry.action == "command") {
-    if (entry.argv.empty()) return refuse(Refusal::action, "the action has no command");
-    if (auto owned = owned_program(entry.argv.front()); !owned) {
-      return refuse(Refusal::action, owned.error().message);
-    }
-  } else {
-    return refuse(Refusal::action, fmt::format("action {} is not known", entry.action));
-  }
+  if (auto possible = check_action(entry, service, command, settings, clock); !possible)
+    return possible;
   if (auto possible = check_restart(entry, settings, clock); !possible) {
     return refuse(Refusal::action, possible.error().message);
   }

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "agent/rollback/build_id.h"
+#include "agent/rollback/installed.h"
 #include "agent/rollback/link.h"
 #include "agent/rollback/locate.h"
 #include "common/file.h"
@@ -27,6 +28,7 @@ int64_t ctime_us(const struct stat& facts) {
 struct Selected {
   std::string version;  ///< empty when it cannot be told
   int64_t changed_us = 0;
+  std::optional<InstalledPackage> package = std::nullopt;  ///< that it is the version of
 };
 
 Selected selected_by_link(const std::filesystem::path& link,
@@ -53,7 +55,20 @@ Selected selected_by_file(const std::filesystem::path& path) {
   return {version, ctime_us(facts)};
 }
 
-Selected selected_of(const ServiceFile& service, const std::optional<Releases>& releases) {
+/// While dpkg replaces its files there is no version.
+Selected selected_by_package(const std::string& name, const Settings& settings,
+                             const Clock& clock) {
+  auto installed = installed_package(name, settings, clock);
+  if (!installed || !*installed || !(*installed)->whole || !is_version((*installed)->version))
+    return {};
+  return {(*installed)->version, (*installed)->changed_us, std::move(*installed)};
+}
+
+Selected selected_of(const ServiceFile& service, const std::optional<Releases>& releases,
+                     const Settings& settings, const Clock& clock) {
+  if (const auto* package = package_of(service)) {
+    return selected_by_package(*package, settings, clock);
+  }
   if (const auto link = link_of(service); !link.empty()) return selected_by_link(link, releases);
   if (const auto* file = std::get_if<ServiceFile::VersionFile>(&service.version)) {
     return selected_by_file(file->path);
@@ -89,11 +104,27 @@ bool version_by_kernel(Running& running, const Releases& releases, const Setting
   return false;
 }
 
+/// The file that runs is the file that the package has put there: its version, whatever the times
+/// say. Otherwise an earlier one runs, and which cannot be told.
+bool version_by_file(Running& running, const InstalledPackage& package, const Settings& settings) {
+  const auto path = process_link(settings.proc, running.process.pid, "exe");
+  if (!path || !package.holds(*path)) return false;
+  struct stat there{};
+  struct stat runs{};
+  const auto magic = settings.proc / std::to_string(running.process.pid) / "exe";
+  const bool same = ::stat(path->c_str(), &there) == 0 && ::stat(magic.c_str(), &runs) == 0 &&
+                    there.st_dev == runs.st_dev && there.st_ino == runs.st_ino;
+  if (same)
+    running.version = package.version;
+  else
+    running.doubt = "the package was changed after the process started";
+  return true;
+}
+
 void version_as_selected(Running& running, const Selected& selected, const Clock& clock) {
   if (selected.version.empty()) {
     running.doubt =
-        "neither executable nor working directory lies below the releases, and nothing "
-        "else tells the version";
+        "nothing tells the version: no release folder, link, file or package of the service's own";
     return;
   }
   const int64_t started = started_us(running.process, clock);
@@ -103,8 +134,8 @@ void version_as_selected(Running& running, const Selected& selected, const Clock
     running.doubt = "the selected version changed within 50 ms of the process's start";
   } else {
     running.doubt =
-        "the selected version changed after the process started, and neither executable "
-        "nor working directory lies below the releases";
+        "the selected version changed after the process started, and the executable does not tell "
+        "which one it is of";
   }
 }
 
@@ -112,9 +143,11 @@ Running running_of(const Located& located, const ServiceFile& service,
                    const std::optional<Releases>& releases, const Selected& selected,
                    const Settings& settings, const Clock& clock) {
   Running running{.process = located.process, .generation = located.generation};
-  if (releases && version_by_kernel(running, *releases, settings)) return running;
+  const bool by_package = package_of(service) != nullptr;
+  if (!by_package && releases && version_by_kernel(running, *releases, settings)) return running;
   const auto exe = settings.proc / std::to_string(located.process.pid) / "exe";
   running.artefact = artefact_of(exe);
+  if (selected.package && version_by_file(running, *selected.package, settings)) return running;
   const bool by_build_id = std::holds_alternative<ServiceFile::VersionBuildId>(service.version);
   if (by_build_id && link_of(service).empty()) {
     if (auto id = build_id(exe))
@@ -146,6 +179,11 @@ std::optional<Releases> releases_of(const ServiceFile& service) {
   return open((symlink->link.parent_path() / target).lexically_normal().parent_path());
 }
 
+const std::string* package_of(const ServiceFile& service) {
+  const auto* package = std::get_if<ServiceFile::VersionPackage>(&service.version);
+  return package == nullptr ? nullptr : &package->name;
+}
+
 std::filesystem::path link_of(const ServiceFile& service) {
   if (const auto* symlink = std::get_if<ServiceFile::VersionSymlink>(&service.version)) {
     return symlink->link;
@@ -161,7 +199,7 @@ Result<Inspection> inspect(const ServiceFile& service, const Settings& settings,
   const auto located = locate(service, settings, clock);
   if (!located) return std::unexpected(located.error());
   const auto releases = releases_of(service);
-  const auto selected = selected_of(service, releases);
+  const auto selected = selected_of(service, releases, settings, clock);
   Inspection seen{.running = std::nullopt, .selected = selected.version};
   for (const Located& each : *located) {
     auto running = running_of(each, service, releases, selected, settings, clock);

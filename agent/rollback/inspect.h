@@ -36,6 +36,8 @@ Result<Inspection> inspect(const ServiceFile& service, const Settings& settings,
 /// The folder with the releases of a service, from its first action that has one; nullopt where
 /// there is none.
 std::optional<Releases> releases_of(const ServiceFile& service);
+/// The package whose version is the service's; nullptr where it is none's.
+const std::string* package_of(const ServiceFile& service);
 /// The link that selects the version of a service; empty where there is none.
 std::filesystem::path link_of(const ServiceFile& service);
 

@@ -95,6 +95,10 @@ std::string temporary_link_name() {
   return std::string(kTemporaryPrefix) + hex(random);
 }
 
+bool is_temporary_name(std::string_view name) {
+  return name.starts_with(kTemporaryPrefix) && name.find('/') == std::string_view::npos;
+}
+
 Result<void> switch_link(const std::filesystem::path& link, const Releases& releases,
                          const ReleaseSwitch& change, const std::string& temporary) {
   const auto opened = open_link(link);
@@ -157,7 +161,7 @@ Result<void> give_link(int folder, const std::string& name, uid_t uid, gid_t gid
 }
 
 void remove_temporary(const std::filesystem::path& link, const std::string& temporary) {
-  if (!temporary.starts_with(kTemporaryPrefix)) return;
+  if (!is_temporary_name(temporary)) return;
   struct stat facts{};
   const auto path = link.parent_path() / temporary;
   if (::lstat(path.c_str(), &facts) == 0 && S_ISLNK(facts.st_mode)) ::unlink(path.c_str());

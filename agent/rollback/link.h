@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "agent/rollback/releases.h"
 #include "common/error.h"
@@ -24,6 +25,8 @@ Result<LinkValue> read_link(const std::filesystem::path& link, const Releases& r
 
 /// A name for the link that is made before the old one is replaced: `.serin-<random>`.
 std::string temporary_link_name();
+/// Whether it may be such a name: nothing else is ever removed.
+bool is_temporary_name(std::string_view name);
 
 struct ReleaseSwitch {
   std::string condemned, target;

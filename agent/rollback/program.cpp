@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +22,9 @@ constexpr std::string_view kPath =
 constexpr int64_t kPollUs = 5'000;           // how late an end may be noticed
 constexpr int64_t kTermGraceUs = 2'000'000;  // between SIGTERM and SIGKILL
 constexpr size_t kMostOutputBytes = size_t{64} * 1024;
+
+/// What of a program's output is kept for us; the rest goes where ours goes.
+enum class Keep { nothing, answer, everything };
 
 struct Pipe {
   UniqueFd read, write;
@@ -63,7 +67,7 @@ void close_all_but(std::array<int, 3> kept) {
 
 /// In the child: waits for the word to begin, then becomes the program. Only async-signal-safe
 /// calls.
-[[noreturn]] void become(const Arguments& arguments, int go, int fault, int output) {
+[[noreturn]] void become(const Arguments& arguments, int go, int fault, int output, Keep keep) {
   ::setpgid(0, 0);
   std::array<int, 3> kept{go, fault, output};
   std::sort(kept.begin(), kept.end());
@@ -79,6 +83,7 @@ void close_all_but(std::array<int, 3> kept) {
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (nothing >= 0) ::dup2(nothing, STDIN_FILENO);
   ::dup2(output >= 0 ? output : STDERR_FILENO, STDOUT_FILENO);
+  if (keep == Keep::everything) ::dup2(output, STDERR_FILENO);
   if (::chdir("/") == 0)
     ::execve(arguments.program, arguments.argv.data(), arguments.environment.data());
   const int error = errno;
@@ -114,15 +119,14 @@ Result<int> wait_for(pid_t pid, int64_t deadline_boot_us, const Clock& clock) {
   return status;
 }
 
-std::string drain(int fd) {
-  std::string output;
-  std::array<char, 4096> part;
-  while (output.size() < kMostOutputBytes) {
-    const ssize_t got = ::read(fd, part.data(), part.size());
-    if (got <= 0) break;
-    output.append(part.data(), static_cast<size_t>(got));
-  }
-  return output;
+/// The end of what was written there, and no more than kMostOutputBytes.
+std::string text_in(int fd) {
+  const off_t size = ::lseek(fd, 0, SEEK_END);
+  const off_t from = std::max<off_t>(size - static_cast<off_t>(kMostOutputBytes), 0);
+  std::string text(static_cast<size_t>(std::max<off_t>(size - from, 0)), '\0');
+  const ssize_t got = ::pread(fd, text.data(), text.size(), from);
+  text.resize(static_cast<size_t>(std::max<ssize_t>(got, 0)));
+  return text;
 }
 
 /// A child that waits for the word to begin.
@@ -131,20 +135,24 @@ struct Started {
   UniqueFd go, fault, output;
 };
 
-Result<Started> start(const ProgramRun& run, bool keep_output) {
+/// Output goes to memory and not through a pipe: a program that outlives us must not die of SIGPIPE,
+/// and one that says much must not wait for us.
+Result<Started> start(const ProgramRun& run, Keep keep) {
   auto go = make_pipe();
   auto fault = make_pipe();
-  auto output = make_pipe();
-  if (!go || !fault || !output) return fail("no more file descriptors for a program");
+  UniqueFd output;
+  if (keep != Keep::nothing) output.reset(::memfd_create("said", MFD_CLOEXEC));
+  if (!go || !fault || (keep != Keep::nothing && !output))
+    return fail("no more file descriptors for a program");
   const Arguments arguments(run);
   const pid_t pid = ::fork();
   if (pid < 0) return fail(fmt::format("{}: fork: {}", run.argv.front(), errno_text(errno)));
   if (pid == 0) {
     go->write.reset();  // else we would wait for ourselves when the parent dies
-    become(arguments, go->read.get(), fault->write.get(), keep_output ? output->write.get() : -1);
+    become(arguments, go->read.get(), fault->write.get(), output.get(), keep);
   }
   ::setpgid(pid, pid);
-  return Started{pid, std::move(go->write), std::move(fault->read), std::move(output->read)};
+  return Started{pid, std::move(go->write), std::move(fault->read), std::move(output)};
 }
 
 /// Lets the child begin, or has it end without having begun.
@@ -176,33 +184,33 @@ Result<void> judge(const std::string& name, int status, int fault) {
   return {};
 }
 
-Result<std::string> execute(const ProgramRun& run, const Clock& clock, bool keep_output) {
-  auto child = start(run, keep_output);
-  if (!child) return std::unexpected(child.error());
-  if (auto begun = let_begin(run, *child); !begun) return std::unexpected(begun.error());
-  // Programs that answer questions print little: it fits the pipe, so that waiting first cannot
-  // hang.
+Heard execute(const ProgramRun& run, const Clock& clock, Keep keep) {
+  auto child = start(run, keep);
+  if (!child) return {std::unexpected(child.error()), {}};
+  if (auto begun = let_begin(run, *child); !begun) return {begun, {}};
   const auto status = wait_for(child->pid, run.deadline_boot_us, clock);
   const std::string& name = run.argv.front();
-  if (!status) return fail(fmt::format("{} {}", name, status.error().message));
-  if (auto ended = judge(name, *status, child->fault.get()); !ended) {
-    return std::unexpected(ended.error());
-  }
-  if (!keep_output) return std::string();
-  ::fcntl(child->output.get(), F_SETFL, O_NONBLOCK);
-  return drain(child->output.get());
+  Heard heard;
+  if (child->output) heard.output = text_in(child->output.get());
+  heard.ended = status ? judge(name, *status, child->fault.get())
+                       : fail(fmt::format("{} {}", name, status.error().message));
+  return heard;
 }
 
 }  // namespace
 
 Result<void> run_program(const ProgramRun& run, const Clock& clock) {
-  const auto output = execute(run, clock, false);
-  if (!output) return std::unexpected(output.error());
-  return {};
+  return execute(run, clock, Keep::nothing).ended;
 }
 
 Result<std::string> ask_program(const ProgramRun& run, const Clock& clock) {
-  return execute(run, clock, true);
+  auto heard = execute(run, clock, Keep::answer);
+  if (!heard.ended) return std::unexpected(heard.ended.error());
+  return std::move(heard.output);
+}
+
+Heard hear_program(const ProgramRun& run, const Clock& clock) {
+  return execute(run, clock, Keep::everything);
 }
 
 Result<void> wait_for_orphan(const std::filesystem::path& proc, const Process& orphan,

@@ -26,8 +26,15 @@ struct ProgramRun {
 /// was killed at the deadline.
 Result<void> run_program(const ProgramRun& run, const Clock& clock);
 
-/// The same, and what it printed on standard output (at most 64 KiB). For questions, not for acts.
+/// The same, and what it printed on standard output (of more than 64 KiB the end).
 Result<std::string> ask_program(const ProgramRun& run, const Clock& clock);
+
+struct Heard {
+  Result<void> ended;
+  std::string output;  ///< standard output and standard error (of more than 64 KiB the end)
+};
+/// The same, and everything it said, however it ended.
+Heard hear_program(const ProgramRun& run, const Clock& clock);
 
 /// Waits for a program of an earlier run to end, as it was journalled; kills its group at the
 /// deadline.

@@ -79,6 +79,14 @@ Result<void> restart_unit(const std::string& unit, const RestartRun& run, const 
   // failed is no error.
   auto reset = systemctl(settings, {"reset-failed", "--", unit}, run.deadline_boot_us);
   if (auto done = run_program(reset, clock); !done) log::debug("{}", done.error().message);
+  // A package may have brought another unit file along.
+  const auto stale = ask_program(
+      systemctl(settings, {"show", "--property=NeedDaemonReload", "--", unit}, run.deadline_boot_us),
+      clock);
+  if (stale && stale->starts_with("NeedDaemonReload=yes")) {
+    auto reloaded = run_program(systemctl(settings, {"daemon-reload"}, run.deadline_boot_us), clock);
+    if (!reloaded) return reloaded;
+  }
   return run_program(systemctl(settings, {"restart", "--", unit}, run.deadline_boot_us), clock);
 }
 
@@ -111,6 +119,17 @@ Result<void> check_restart(const ServiceFile::Rollback& entry, const Settings& s
     if (!number) return std::unexpected(number.error());
   }
   return {};
+}
+
+std::string unit_words(const ServiceFile::Rollback& entry, const Settings& settings,
+                       const Clock& clock) {
+  const auto* unit = std::get_if<ServiceFile::RestartUnit>(&entry.restart);
+  if (unit == nullptr) return {};
+  const auto words = ask_program(
+      systemctl(settings, {"show", "--property=ExecStart,WorkingDirectory", "--", unit->unit},
+                clock.boot_us() + kAskManagerUs),
+      clock);
+  return words.value_or(std::string());
 }
 
 Result<void> restart(const RestartRun& run, const Settings& settings, const Clock& clock) {

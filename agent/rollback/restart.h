@@ -15,6 +15,11 @@ namespace serin::helper {
 Result<void> check_restart(const ServiceFile::Rollback& entry, const Settings& settings,
                            const Clock& clock);
 
+/// What the unit of a restart would execute, and where, in systemctl's words; empty where it is
+/// none, or does not tell.
+std::string unit_words(const ServiceFile::Rollback& entry, const Settings& settings,
+                       const Clock& clock);
+
 struct RestartRun {
   const ServiceFile::Rollback& entry;
   const ServiceFile& service;

@@ -11,6 +11,18 @@
 
 namespace serin::helper {
 
+/// Where a host keeps its packages, and what changes them.
+struct PackagePlaces {
+  std::filesystem::path dpkg = "/var/lib/dpkg";
+  std::filesystem::path archives = "/var/cache/apt/archives";
+  std::filesystem::path apt_get = "/usr/bin/apt-get";
+  std::filesystem::path apt_cache = "/usr/bin/apt-cache";
+  std::filesystem::path dpkg_program = "/usr/bin/dpkg";
+  std::filesystem::path dpkg_deb = "/usr/bin/dpkg-deb";
+  std::filesystem::path rpm = "/usr/bin/rpm";
+  std::filesystem::path dnf = "/usr/bin/dnf";
+};
+
 /// Where the root helper finds what root decided, and where it keeps its journal. The same for
 /// `--listen`, `--run` and `--resume`: the action is started with the settings of the helper that
 /// started it.
@@ -23,6 +35,7 @@ struct Settings {
   std::vector<uid_t> peers;  ///< who may speak, besides root and the helper's own user
   std::filesystem::path systemctl = "/usr/bin/systemctl";
   std::filesystem::path proc = "/proc";
+  PackagePlaces packages;  ///< of every Linux host; a test's own elsewhere
 };
 
 /// What the command line asks for.

@@ -56,6 +56,40 @@ void push_components(std::vector<std::filesystem::path>& todo, const std::filesy
   todo.insert(todo.end(), parts.rbegin(), parts.rend());
 }
 
+/// Follows a path folder by folder as the kernel does it, but each is looked at before what lies in
+/// it counts. What the last component is, is for the caller to judge.
+Result<std::filesystem::path> resolve_owned(const std::filesystem::path& path) {
+  if (!path.is_absolute()) return fail(path.native() + " is not an absolute path");
+  std::vector<std::filesystem::path> todo;
+  push_components(todo, path);
+  std::filesystem::path here = "/";
+  int links = 0;
+  while (!todo.empty()) {
+    const auto part = std::exchange(todo.back(), {});
+    todo.pop_back();
+    if (part.empty() || part == ".") continue;
+    const auto next = part.is_absolute() ? part : part == ".." ? here.parent_path() : here / part;
+    struct stat facts {};
+    if (::lstat(next.c_str(), &facts) != 0) {
+      return fail(fmt::format("{}: {}", next.native(), errno_text(errno)));
+    }
+    if (S_ISLNK(facts.st_mode)) {
+      if (auto owned = check_owner(next, facts); !owned) return std::unexpected(owned.error());
+      std::error_code error;
+      const auto text = std::filesystem::read_symlink(next, error);
+      if (error) return fail(fmt::format("{}: {}", next.native(), error.message()));
+      if (++links > kMostLinks) return fail(path.native() + ": too many symlinks");
+      push_components(todo, text);
+      continue;
+    }
+    if (S_ISDIR(facts.st_mode) || !todo.empty()) {
+      if (auto owned = check_way(next, facts); !owned) return std::unexpected(owned.error());
+    }
+    here = next;
+  }
+  return here;
+}
+
 }  // namespace
 
 Result<void> check_owned_file(const std::filesystem::path& file) {
@@ -77,42 +111,20 @@ Result<void> check_owned_contents(const std::filesystem::path& folder) {
   return {};
 }
 
+Result<void> check_owned_way(const std::filesystem::path& folder) {
+  const auto real = resolve_owned(folder);
+  if (!real) return std::unexpected(real.error());
+  return check_owned_folder(*real);
+}
+
 Result<std::filesystem::path> owned_program(const std::filesystem::path& program) {
-  if (!program.is_absolute()) return fail(program.native() + " is not an absolute path");
-  std::vector<std::filesystem::path> todo;
-  push_components(todo, program);
-  std::filesystem::path here = "/";
-  int links = 0;
-  // Folder by folder as the kernel does it, but each is looked at before what lies in it counts.
-  while (!todo.empty()) {
-    const auto part = std::exchange(todo.back(), {});
-    todo.pop_back();
-    if (part.empty() || part == ".") continue;
-    const auto next = part.is_absolute() ? part : part == ".." ? here.parent_path() : here / part;
-    struct stat facts {};
-    if (::lstat(next.c_str(), &facts) != 0) {
-      return fail(fmt::format("{}: {}", next.native(), errno_text(errno)));
-    }
-    if (S_ISLNK(facts.st_mode)) {
-      if (auto owned = check_owner(next, facts); !owned) return std::unexpected(owned.error());
-      std::error_code error;
-      const auto text = std::filesystem::read_symlink(next, error);
-      if (error) return fail(fmt::format("{}: {}", next.native(), error.message()));
-      if (++links > kMostLinks) return fail(program.native() + ": too many symlinks");
-      push_components(todo, text);
-      continue;
-    }
-    auto owned = S_ISDIR(facts.st_mode) || !todo.empty()
-                     ? check_way(next, facts)
-                     : check_facts(next, facts, S_IFREG, "regular file");
-    if (!owned) return std::unexpected(owned.error());
-    here = next;
+  const auto real = resolve_owned(program);
+  if (!real) return std::unexpected(real.error());
+  if (auto file = check_owned_file(*real); !file) return std::unexpected(file.error());
+  if (::access(real->c_str(), X_OK) != 0) {
+    return fail(fmt::format("{} cannot be executed: {}", real->native(), errno_text(errno)));
   }
-  if (auto file = check_owned_file(here); !file) return std::unexpected(file.error());
-  if (::access(here.c_str(), X_OK) != 0) {
-    return fail(fmt::format("{} cannot be executed: {}", here.native(), errno_text(errno)));
-  }
-  return here;
+  return *real;
 }
 
 }  // namespace serin::helper

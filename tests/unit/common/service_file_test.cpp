@@ -171,12 +171,12 @@ TEST(ServiceFile, AVersionHasOneSource) {
   EXPECT_TRUE(parse("exe = \"/a\"\nversion = { build_id = true }\n"));
 
   const std::string one =
-      "api.toml:2: 'version' must have exactly one source: symlink, file or build_id";
+      "api.toml:2: 'version' must have exactly one source: symlink, file, package or build_id";
   EXPECT_EQ(problems_of("exe = \"/a\"\nversion = {}\n"), one);
   EXPECT_EQ(problems_of("exe = \"/a\"\nversion = { symlink = \"/a\", file = \"/b\" }\n"), one);
-  EXPECT_EQ(problems_of("exe = \"/a\"\nversion = { package = \"api\" }\n"),
-            "api.toml:2: 'version.package' is not supported by this version; there are symlink, "
-            "file and build_id");
+  EXPECT_EQ(problems_of("exe = \"/a\"\nversion = { http = \"http://a/v\" }\n"),
+            "api.toml:2: 'version.http' is not supported by this version; there are symlink, "
+            "file, package and build_id");
   EXPECT_EQ(
       problems_of("exe = \"/a\"\nversion = { build_id = false }\n"),
       "api.toml:2: 'version.build_id' can only be true; leave it out to choose another source");
@@ -302,17 +302,81 @@ TEST(ServiceFile, ABusinessMetricHasANameOfItsOwnAndAWholeRule) {
 }
 
 TEST(ServiceFile, UnknownActionsAreAnsweredWithWhatThereIs) {
-  EXPECT_EQ(problems_after_head(
-                "[[rollback]]\naction = \"package\"\nreleases = \"/r\"\nrestart = \"a.service\"\n"),
-            "api.toml:4: 'rollback.action' \"package\" is not supported by this version; there are "
-            "release_symlink "
-            "and command");
-  EXPECT_EQ(
-      problems_after_head("[[rollback]]\naction = \"undo\"\ncommand = [\"/x\"]\n"),
-      "api.toml:4: 'rollback.action' \"undo\" is not known; there are release_symlink and command");
-  EXPECT_EQ(
-      problems_after_head("[[rollback]]\n"),
-      "api.toml:3: missing key 'rollback.action': what to do: \"release_symlink\" or \"command\"");
+  const std::string there = "there are release_symlink, package, flag and command";
+  EXPECT_EQ(problems_after_head("[[rollback]]\naction = \"undo\"\ncommand = [\"/x\"]\n"),
+            "api.toml:4: 'rollback.action' \"undo\" is not known; " + there);
+  EXPECT_EQ(problems_after_head("[[rollback]]\n"),
+            "api.toml:3: missing key 'rollback.action': what to do; " + there);
+}
+
+TEST(ServiceFile, APackageIsNamedByTheActionOrByTheVersion) {
+  const auto whole = parse(
+      "unit = \"api.service\"\nversion = { package = \"api\" }\n[[rollback]]\n"
+      "action = \"package\"\nrestart = \"api.service\"\n");
+  ASSERT_TRUE(whole) << whole.error().message;
+  EXPECT_EQ(std::get<ServiceFile::VersionPackage>(whole->version).name, "api");
+  EXPECT_EQ(whole->rollback[0].packages, std::vector<std::string>{"api"});
+  EXPECT_EQ(whole->rollback[0].package_version.before + whole->rollback[0].package_version.after, "");
+
+  const auto several = parse(
+      "exe = \"/a\"\nversion = { symlink = \"/l\" }\n[[rollback]]\naction = \"package\"\n"
+      "package = [\"api\", \"libapi1.0+x\"]\npackage_version = \"1:{}-1\"\nrestart = \"a.service\"\n");
+  ASSERT_TRUE(several) << several.error().message;
+  EXPECT_EQ(several->rollback[0].packages.size(), 2U);
+  EXPECT_EQ(several->rollback[0].package_version.before, "1:");
+  EXPECT_EQ(several->rollback[0].package_version.after, "-1");
+
+  EXPECT_EQ(problems_after_head("[[rollback]]\naction = \"package\"\n"),
+            "api.toml:3: missing key 'rollback.package': the package to put back; needed as the version "
+            "is not a package's\n"
+            "api.toml:3: missing key 'rollback.restart': what makes the old version run: a unit, a "
+            "command or a signal");
+}
+
+TEST(ServiceFile, APackagesNameAndVersionCanBeNothingElseOnACommandLine) {
+  const std::string rest = "restart = \"a.service\"\n";
+  for (const auto* name : {"", "-y", "a b", "api=1", "/tmp/x.deb", "api*", "a;b", "a\\nb"}) {
+    EXPECT_EQ(problems_after_head("[[rollback]]\naction = \"package\"\npackage = \"" +
+                                  std::string(name) + "\"\n" + rest),
+              "api.toml:5: 'rollback.package' must be the name of a package, or a list of at most 8")
+        << name;
+    EXPECT_EQ(problems_of("exe = \"/a\"\nversion = { package = \"" + std::string(name) + "\" }\n"),
+              "api.toml:2: 'version.package' must be the name of a package")
+        << name;
+  }
+  for (const auto* version : {"", "1", "{}{}", "{} ", "{}*", "{}/x", "{};x"}) {
+    EXPECT_NE(problems_after_head("[[rollback]]\naction = \"package\"\npackage = \"a\"\n" + rest +
+                                  "package_version = \"" + std::string(version) + "\"\n")
+                  .find("api.toml:7: 'rollback.package_version' must hold {} once"),
+              std::string::npos)
+        << version;
+  }
+}
+
+TEST(ServiceFile, AFlagIsTurnedOffByItsVariantOrItsState) {
+  const std::string head =
+      "[[rollback]]\naction = \"flag\"\nfile = \"/etc/flags.json\"\nflag = \"new\"\n";
+  const std::string top = "exe = \"/a\"\nversion = { symlink = \"/l\" }\n";
+  const auto by_variant = parse(top + head + "variant = \"off\"\n");
+  ASSERT_TRUE(by_variant) << by_variant.error().message;
+  EXPECT_EQ(by_variant->rollback[0].flag.file, "/etc/flags.json");
+  EXPECT_EQ(by_variant->rollback[0].flag.variant, "off");
+  const auto by_state = parse(top + head + "state = \"DISABLED\"\n");
+  ASSERT_TRUE(by_state) << by_state.error().message;
+  EXPECT_EQ(by_state->rollback[0].flag.variant, "");
+
+  const std::string either =
+      "is turned off either by its variant (such as \"off\") or by state = \"DISABLED\"";
+  EXPECT_EQ(problems_after_head(head), "api.toml:6: 'rollback.flag' " + either);
+  EXPECT_EQ(problems_after_head(head + "variant = \"off\"\nstate = \"DISABLED\"\n"),
+            "api.toml:8: 'rollback.state' " + either);
+  EXPECT_EQ(problems_after_head(head + "state = \"ENABLED\"\n"),
+            "api.toml:7: 'rollback.state' can only be \"DISABLED\"");
+  EXPECT_EQ(problems_after_head(head + "variant = \"a\\nb\"\n"),
+            "api.toml:7: 'rollback.variant' must be 1 to 128 printable characters");
+  EXPECT_EQ(problems_after_head("[[rollback]]\naction = \"flag\"\nvariant = \"off\"\n"),
+            "api.toml:3: missing key 'rollback.file': flagd's JSON file with the flag\n"
+            "api.toml:3: missing key 'rollback.flag': the name of the flag to turn off");
 }
 
 TEST(ServiceFile, AReleaseSymlinkNeedsFolderLinkAndRestart) {
