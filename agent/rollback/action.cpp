@@ -4,6 +4,7 @@
 
 #include "agent/rollback/attempts.h"
 #include "agent/rollback/conditions.h"
+#include "agent/rollback/dead_man.h"
 #include "agent/rollback/drill.h"
 
 namespace serin::helper {
@@ -18,6 +19,11 @@ Result<void> perform(const ActionContext& context, size_t runs) {
   if (context.journal.record().task == HelperTask::drill) {
     return perform_drill(context,
                          {.deadline_boot_us = deadline, .give_up_there = runs >= kMostRuns});
+  }
+  if (context.journal.record().task == HelperTask::dead_man) {
+    const auto taken_up = take_up_dead_man(context, runs);
+    if (!taken_up) return std::unexpected(taken_up.error());
+    if (!*taken_up) return {};
   }
   const auto outcome = try_actions(context, deadline);
   return finish(context.journal, outcome ? "verified" : "failed",

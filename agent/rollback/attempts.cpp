@@ -16,7 +16,7 @@ namespace {
 Judged<void> may_begin(const ActionContext& c, const Progress& progress) {
   const bool resumed = progress.entry && !progress.given_up && progress.acted();
   if (resumed || !c.way.empty()) return {};
-  if (changed_anything(c.journal.record())) return check_holds(c.command, c.settings);
+  if (changed_anything(c.journal.record())) return check_holds(c.command.service, c.settings);
   return check_conditions(c.command, c.service, c.settings, c.clock);
 }
 

@@ -180,7 +180,11 @@ Judged<ServiceFile> check_address(const Command& command, const Settings& settin
     return refuse(Refusal::host, fmt::format("the command is for host {}, this is {}", command.host,
                                              settings.host));
   }
-  const auto file = settings.services / (command.service + ".toml");
+  return check_service(command.service, settings);
+}
+
+Judged<ServiceFile> check_service(const std::string& name, const Settings& settings) {
+  const auto file = settings.services / (name + ".toml");
   struct stat facts {};
   if (::lstat(file.c_str(), &facts) != 0) {
     return refuse(Refusal::service, fmt::format("{}: {}", file.native(), errno_text(errno)));
@@ -196,19 +200,22 @@ Judged<ServiceFile> check_address(const Command& command, const Settings& settin
   return std::move(*service);
 }
 
-Judged<void> check_holds(const Command& command, const Settings& settings) {
+Judged<void> check_holds(const std::string& service, const Settings& settings) {
   if (auto free = check_hold(settings.hold / "hold"); !free) return free;
-  return check_hold(settings.hold / "hold.d" / command.service);
+  return check_hold(settings.hold / "hold.d" / service);
+}
+
+Judged<void> check_deadline(const Command& command, const Clock& clock) {
+  const int64_t late_us = clock.wall_us() - command.not_after_us;
+  if (late_us <= 0) return {};
+  return refuse(Refusal::expired, fmt::format("its deadline passed {} s ago by this host's clock",
+                                              late_us / kSecondUs));
 }
 
 Judged<void> check_conditions(const Command& command, const ServiceFile& service,
                               const Settings& settings, const Clock& clock) {
-  const int64_t late_us = clock.wall_us() - command.not_after_us;
-  if (late_us > 0) {
-    return refuse(Refusal::expired, fmt::format("its deadline passed {} s ago by this host's clock",
-                                                late_us / kSecondUs));
-  }
-  if (auto free = check_holds(command, settings); !free) return free;
+  if (auto early = check_deadline(command, clock); !early) return early;
+  if (auto free = check_holds(command.service, settings); !free) return free;
   if (auto runs = check_running(command, service, settings, clock); !runs) return runs;
   return check_possible(command, service, settings, clock);
 }

@@ -20,8 +20,11 @@ struct Refused {
 template <typename T>
 using Judged = std::expected<T, Refused>;
 
-/// Host and service; the service's own file, when root wrote it and nobody else may.
+/// The service's own file, when root wrote it and nobody else may.
+Judged<ServiceFile> check_service(const std::string& service, const Settings& settings);
+/// The same, for a command that is for this host.
 Judged<ServiceFile> check_address(const Command& command, const Settings& settings);
+Judged<void> check_deadline(const Command& command, const Clock& clock);
 
 /// Deadline, holds, what runs, the target, irreversibility, and that at least one action could
 /// work.
@@ -33,7 +36,7 @@ Judged<void> check_possible(const Command& command, const ServiceFile& service,
                             const Settings& settings, const Clock& clock);
 
 /// Files of people that hold back every action on this host, or on this service.
-Judged<void> check_holds(const Command& command, const Settings& settings);
+Judged<void> check_holds(const std::string& service, const Settings& settings);
 
 /// Whether one action of the list could work for this command, as far as looking tells.
 Judged<void> check_entry(const ServiceFile::Rollback& entry, const ServiceFile& service,

@@ -1,13 +1,9 @@
 #include "agent/rollback/helper.h"
 
-#include <fmt/core.h>
-
-#include <algorithm>
-
-#include "agent/rollback/conditions.h"
-#include "agent/rollback/drill.h"
+#include "agent/rollback/answers.h"
 #include "agent/rollback/inspect.h"
 #include "agent/rollback/libraries.h"
+#include "agent/rollback/readiness.h"
 #include "agent/rollback/trust.h"
 #include "common/log.h"
 #include "common/signing.h"
@@ -18,37 +14,6 @@ namespace serin::helper {
 namespace {
 
 constexpr int64_t kLaunchAgainUs = 2 * kSecondUs;  // an action that died is started again no sooner
-
-HelperReply refused(Refusal refusal, std::string_view text) {
-  return {.answer = HelperAnswer::refused, .refusal = refusal, .text = std::string(text)};
-}
-
-std::vector<HelperStep> steps_of(const Record& record) {
-  std::vector<HelperStep> steps;
-  for (const JournalEntry& entry : record.entries) {
-    if (is_step(entry.word)) steps.push_back({entry.word, entry.text, entry.wall_us});
-  }
-  const size_t excess = steps.size() - std::min(steps.size(), limits::kSteps);
-  steps.erase(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(excess));
-  return steps;
-}
-
-HelperReply report(const Record& record) {
-  HelperReply reply{.answer = HelperAnswer::in_progress,
-                    .command = record.id,
-                    .steps = steps_of(record),
-                    .task = record.task};
-  if (record.finished()) {
-    reply.answer = record.failed() ? HelperAnswer::failed : HelperAnswer::done;
-    reply.text = record.entries.back().text;
-  }
-  if (const auto command = command_of(record)) {
-    reply.deploy = command->deploy;
-    reply.condemned = command->condemned;
-    reply.target = command->target;
-  }
-  return reply;
-}
 
 }  // namespace
 
@@ -82,26 +47,33 @@ HelperReply Helper::answer(std::span<const uint8_t> packet, size_t packet_bytes)
     case HelperVerb::execute:
       return execute(*request);
     case HelperVerb::dead_man:
-      return refused(Refusal::unsupported, "this version acts on signed commands only");
+      return dead_man(service);
   }
   return refused(Refusal::unsupported, "not a verb that this version of Serin knows");
 }
 
 HelperReply Helper::status(const std::string& service) {
   const auto record = journals_.latest(service);
-  if (!record) return {.answer = HelperAnswer::failed, .text = record.error().message};
-  if (!*record) return {.answer = HelperAnswer::ok, .text = "no command was carried out yet"};
-  if (!(*record)->finished()) continue_abandoned(service);
-  return report(**record);
+  if (!record) {
+    HelperReply damaged = not_possible(record.error());
+    add_readiness(damaged, service, settings_, clock_);
+    damaged.ready = Ready::no;
+    damaged.ready_text = record.error().message;
+    damaged.ready_target.clear();
+    return damaged;
+  }
+  HelperReply reply{.answer = HelperAnswer::ok, .text = "no command was carried out yet"};
+  if (*record) reply = report(**record);
+  if (*record && !(*record)->finished())
+    continue_abandoned(service);
+  else
+    add_readiness(reply, service, settings_, clock_);
+  return reply;
 }
 
 HelperReply Helper::inspect_service(const std::string& service) {
-  const auto file = settings_.services / (service + ".toml");
-  auto owned = check_owned_folder(settings_.services);
-  if (owned) owned = check_owned_file(file);
-  if (!owned) return refused(Refusal::not_owned, owned.error().message);
-  const auto described = load_service_file(file);
-  if (!described) return refused(Refusal::service, described.error().message);
+  const auto described = check_service(service, settings_);
+  if (!described) return refused(described.error());
   const auto seen = inspect(*described, settings_, clock_);
   if (!seen) return refused(Refusal::ambiguous, seen.error().message);
   HelperReply reply{.answer = HelperAnswer::ok, .text = {}, .selected = seen->selected};
@@ -143,61 +115,6 @@ HelperReply Helper::execute(const OpenedRequest& request) {
                  name(reply.refusal), reply.text);
   }
   return reply;
-}
-
-HelperReply Helper::obey(const Command& command, const Bytes& envelope) {
-  const auto service = check_address(command, settings_);
-  if (!service) return refused(service.error().refusal, service.error().text);
-  switch (command.kind) {
-    case CommandKind::rollback:
-    case CommandKind::drill:
-      return take_in(command, *service, envelope);
-    case CommandKind::cancel:
-    case CommandKind::confirm:
-      break;
-  }
-  return refused(
-      Refusal::unsupported,
-      fmt::format("commands of kind {} are not carried out by this version", name(command.kind)));
-}
-
-HelperReply Helper::take_in(const Command& command, const ServiceFile& service,
-                            const Bytes& envelope) {
-  const auto lock = journals_.lock();
-  if (!lock) return {.answer = HelperAnswer::failed, .text = lock.error().message};
-
-  const auto done = journals_.done(command.id);
-  if (!done) return {.answer = HelperAnswer::failed, .text = done.error().message};
-  if (*done) return report(**done);
-  const auto pending = journals_.pending(command.service);
-  if (!pending) return refused(Refusal::busy, pending.error().message);
-  if (*pending && (*pending)->id == command.id) return status(command.service);
-  if (*pending && !(*pending)->finished()) {
-    return refused(Refusal::busy, fmt::format("command {} is being carried out", (*pending)->id));
-  }
-  const bool drill = command.kind == CommandKind::drill;
-  const auto allowed = drill ? check_drill(command, service, settings_, clock_)
-                             : check_conditions(command, service, settings_, clock_);
-  if (!allowed) return refused(allowed.error().refusal, allowed.error().text);
-  if (*pending) {
-    if (auto moved = journals_.retire(**pending); !moved)
-      return refused(Refusal::busy, moved.error().message);
-  }
-  const auto task = drill ? HelperTask::drill : HelperTask::rollback;
-  auto created = journals_.create(
-      {.service = command.service, .id = command.id, .task = task, .envelope = envelope},
-      clock_.wall_us(), observer_);
-  if (!created) return refused(Refusal::action, "nothing was done: " + created.error().message);
-  log::info("{}: command {} accepted: {} from {} to {}", command.service, command.id,
-            name(command.kind), command.condemned, command.target);
-  observer_.reached("before launching");
-  launch(command.service);
-  return {.answer = HelperAnswer::accepted,
-          .command = command.id,
-          .deploy = command.deploy,
-          .condemned = command.condemned,
-          .target = command.target,
-          .task = task};
 }
 
 void Helper::launch(const std::string& service) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "agent/rollback/clock.h"
+#include "agent/rollback/conditions.h"
 #include "agent/rollback/gate.h"
 #include "agent/rollback/journal.h"
 #include "agent/rollback/launcher.h"
@@ -35,6 +36,13 @@ class Helper {
   HelperReply execute(const OpenedRequest& request);
   HelperReply obey(const Command& command, const Bytes& envelope);
   HelperReply take_in(const Command& command, const ServiceFile& service, const Bytes& envelope);
+  HelperReply begin(const Command& command, HelperTask task);
+  Judged<void> make_room(const std::optional<Record>& pending);
+  void note_condemned(const Command& command);
+  HelperReply confirm(const Command& command);
+  HelperReply cancel(const Command& command, const Bytes& envelope);
+  static HelperReply drop(Journal& journal, std::string_view why);
+  HelperReply dead_man(const std::string& service);
   void launch(const std::string& service);
   void continue_abandoned(const std::string& service);
 

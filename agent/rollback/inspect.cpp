@@ -37,7 +37,7 @@ Selected selected_by_link(const std::filesystem::path& link,
     const auto value = read_link(link, *releases);
     return value ? Selected{value->release, value->changed_us} : Selected{};
   }
-  struct stat facts{};
+  struct stat facts {};
   std::error_code error;
   const auto name =
       std::filesystem::read_symlink(link, error).lexically_normal().filename().native();
@@ -46,7 +46,7 @@ Selected selected_by_link(const std::filesystem::path& link,
 }
 
 Selected selected_by_file(const std::filesystem::path& path) {
-  struct stat facts{};
+  struct stat facts {};
   const auto text = read_file(path, kMostVersionFileBytes);
   if (!text || ::stat(path.c_str(), &facts) != 0) return {};
   std::string version = text->substr(0, text->find('\n'));
@@ -84,7 +84,7 @@ int64_t started_us(const Process& process, const Clock& clock) {
 
 std::string artefact_of(const std::filesystem::path& path) {
   if (auto id = build_id(path)) return *id;
-  struct stat facts{};
+  struct stat facts {};
   if (::stat(path.c_str(), &facts) != 0) return {};
   return fmt::format("{}:{}:{}", facts.st_dev, facts.st_ino, ctime_us(facts));
 }
@@ -200,7 +200,8 @@ Result<Inspection> inspect(const ServiceFile& service, const Settings& settings,
   if (!located) return std::unexpected(located.error());
   const auto releases = releases_of(service);
   const auto selected = selected_of(service, releases, settings, clock);
-  Inspection seen{.running = std::nullopt, .selected = selected.version};
+  Inspection seen{
+      .running = std::nullopt, .selected = selected.version, .changed_us = selected.changed_us};
   for (const Located& each : *located) {
     auto running = running_of(each, service, releases, selected, settings, clock);
     if (!seen.running) {
@@ -209,6 +210,11 @@ Result<Inspection> inspect(const ServiceFile& service, const Settings& settings,
       seen.running->doubt =
           fmt::format("{} and {} run side by side", seen.running->version, running.version);
     }
+  }
+  if (seen.changed_us == 0 && seen.running) {
+    struct stat facts {};
+    const auto exe = settings.proc / std::to_string(seen.running->process.pid) / "exe";
+    if (::stat(exe.c_str(), &facts) == 0) seen.changed_us = ctime_us(facts);
   }
   return seen;
 }

@@ -26,6 +26,9 @@ struct Running {
 struct Inspection {
   std::optional<Running> running;
   std::string selected;  ///< what the next start would take; empty when unknown
+  /// Since when that is so, by the link or file that says so; else since when the running
+  /// executable lies there. Wall clock; 0 when it cannot be told.
+  int64_t changed_us = 0;
 };
 
 /// Looks at a service now. Errors: the service manager does not answer, a pid file that cannot be

@@ -149,7 +149,7 @@ Result<void> JournalFolder::create(const NewRecord& record, int64_t wall_us,
   };
   const auto text =
       fmt::format("serin-rollback/1 {} {}\n{} {}\n{}", record.id, record.service,
-                  word_of(record.task), hex(record.envelope), line_of(wall_us, "accepted", {}));
+                  word_of(record.task), hex(record.envelope), line_of(wall_us, record.first, {}));
   if (auto done = write_all(fd.get(), text, temporary.native()); !done)
     return abandon(done.error());
   if (auto done = reserve(fd.get(), temporary); !done) return abandon(done.error());
@@ -167,6 +167,14 @@ Result<void> JournalFolder::create(const NewRecord& record, int64_t wall_us,
   return synced;
 }
 
+Result<void> JournalFolder::bury(const NewRecord& record, int64_t wall_us,
+                                 StepObserver& observer) const {
+  if (auto made = create(record, wall_us, observer); !made) return made;
+  const auto made = pending(record.service);
+  if (!made) return std::unexpected(made.error());
+  return *made ? retire(**made) : Result<void>();
+}
+
 Result<void> JournalFolder::retire(const Record& record) const {
   const auto from = pending_path(record.service);
   const auto to = done_path(record.id);
@@ -182,7 +190,7 @@ void JournalFolder::trim(int64_t wall_us) const {
   for (const Dated& each : newest_first(state_ / "done")) {
     if (wall_us - each.changed_us < kKeepDoneUs) continue;
     const auto record = read_record(each.file);
-    if (!record || !*record) continue;
+    if (!record || !*record || (*record)->task == HelperTask::dead_man) continue;
     const auto command = command_of(**record);
     if (command && command->not_after_us < wall_us) ::unlink(each.file.c_str());
   }
@@ -244,6 +252,12 @@ Result<void> Journal::retire() const {
   auto retired = folder_.retire(record_);
   observer_->reached("after retiring");
   return retired;
+}
+
+Result<void> Journal::discard() const {
+  const auto file = folder_.pending_path(record_.service);
+  if (::unlink(file.c_str()) != 0) return failed("remove", file);
+  return sync_folder(file.parent_path());
 }
 
 }  // namespace serin::helper

@@ -18,9 +18,10 @@
 //   pending/<service>   the command that is being carried out: one a service at a time
 //   done/<command id>   what was carried out, so that no command is carried out twice
 // A file is text: a head (command id, service), the command in hex behind a word that says what it
-// is (`signed` for a rollback, `drill`), then one line for each step and for each intention,
-// written and synced before the act it names. Only the helper creates such a file and only whoever
-// holds its lock appends to it. Half a line at the end is what a power cut left: it does not count.
+// is (`signed` for a rollback, `drill`, `dead_man` for one that nobody signed), then one line for
+// each step and for each intention, written and synced before the act it names. Only the helper
+// creates such a file and only whoever holds its lock appends to it. Half a line at the end is what
+// a power cut left: it does not count.
 
 namespace serin::helper {
 
@@ -34,7 +35,7 @@ struct Record {
   std::string id;
   std::string service;
   HelperTask task = HelperTask::rollback;
-  Bytes envelope;  ///< the SRK1 buffer as received
+  Bytes envelope;  ///< the SRK1 buffer as received; of the dead-man the SRM1 that the helper made
   std::vector<JournalEntry> entries;
   size_t sound_bytes = 0;  ///< up to the end of the last whole line
 
@@ -59,6 +60,7 @@ struct NewRecord {
   std::string id;
   HelperTask task = HelperTask::rollback;
   Bytes envelope;
+  std::string first = "accepted";  ///< its first word
 };
 
 class JournalFolder {
@@ -79,12 +81,15 @@ class JournalFolder {
   /// Whether an action holds the pending file right now.
   [[nodiscard]] bool held(const std::string& service) const;
 
-  /// Writes pending/<service> with the step `accepted`, and room for all further steps. An error,
+  /// Writes pending/<service> with its first word, and room for all further steps. An error,
   /// for lack of room above all, leaves nothing behind.
   Result<void> create(const NewRecord& record, int64_t wall_us, StepObserver& observer) const;
+  /// Keeps for ever that a command which never came is not to be carried out any more.
+  Result<void> bury(const NewRecord& record, int64_t wall_us, StepObserver& observer) const;
   /// Moves a finished pending file to done/.
   [[nodiscard]] Result<void> retire(const Record& record) const;
-  /// Forgets what ended more than 30 days ago and whose deadline has passed.
+  /// Forgets what ended more than 30 days ago and whose deadline has passed; never the dead-man's,
+  /// which may not act twice for one version.
   void trim(int64_t wall_us) const;
 
   [[nodiscard]] std::filesystem::path pending_path(const std::string& service) const {
@@ -111,6 +116,8 @@ class Journal {
   Result<void> append(std::string_view word, std::string_view text = {});
   /// After the last step: to done/.
   [[nodiscard]] Result<void> retire() const;
+  /// As if it had never been: nothing was done, and nobody was told.
+  [[nodiscard]] Result<void> discard() const;
 
  private:
   Journal(const JournalFolder& folder, const Clock& clock, StepObserver& observer)

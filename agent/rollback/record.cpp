@@ -10,11 +10,12 @@
 namespace serin::helper {
 namespace {
 
-constexpr std::array<std::string_view, 12> kSteps = {
-    "accepted", "preflight",     "switched",       "restarted",    "healthy",       "verified",
-    "failed",   "back_switched", "back_restarted", "back_healthy", "back_verified", "drilled"};
+constexpr std::array<std::string_view, 13> kSteps = {
+    "cancelled",    "accepted",      "preflight", "switched",      "restarted",
+    "healthy",      "verified",      "failed",    "back_switched", "back_restarted",
+    "back_healthy", "back_verified", "drilled"};
 /// In the order of HelperTask.
-constexpr std::array<std::string_view, 2> kTasks = {"signed", "drill"};
+constexpr std::array<std::string_view, 3> kTasks = {"signed", "drill", "dead_man"};
 
 /// Takes the text up to the next `until` off the front.
 std::string_view take(std::string_view& text, char until) {
@@ -50,11 +51,12 @@ std::string_view word_of(HelperTask task) {
 bool Record::finished() const {
   if (entries.empty()) return false;
   const std::string& last = entries.back().word;
-  return last == "failed" || last == (task == HelperTask::drill ? "drilled" : "verified");
+  return last == "failed" || last == "cancelled" ||
+         last == (task == HelperTask::drill ? "drilled" : "verified");
 }
 
 bool Record::failed() const {
-  return finished() && entries.back().word == "failed";
+  return finished() && (entries.back().word == "failed" || entries.back().word == "cancelled");
 }
 
 size_t Record::count(std::string_view word) const {
@@ -62,6 +64,7 @@ size_t Record::count(std::string_view word) const {
 }
 
 Result<Command> command_of(const Record& record) {
+  if (record.task == HelperTask::dead_man) return wire::decode_command(record.envelope);
   const auto envelope = wire::decode_signed(record.envelope);
   if (!envelope) return std::unexpected(envelope.error());
   return wire::decode_command(envelope->payload);

@@ -1,6 +1,7 @@
 // Everything that the root helper does with a stranger's bytes before a signature holds. The first
-// byte chooses: the bytes as a packet, or as a signed command inside a sound packet. Nothing may
-// pass that the key did not sign.
+// byte chooses: the bytes as a packet, as a signed command inside a sound packet, or as the service
+// of an unsigned verb. Nothing may pass that the key did not sign, and of what needs no signature
+// nothing but a verb and the name of a service.
 
 #include <unistd.h>
 
@@ -44,10 +45,12 @@ void knock(std::span<const uint8_t> packet) {
     if (request.error().refusal == Refusal::none || request.error().text.empty()) std::abort();
     return;
   }
-  if (!request->service.empty() && !is_service_name(request->service)) std::abort();
-  if (request->verb == HelperVerb::execute && helper::open_command(request->command, ring())) {
-    std::abort();
+  if (request->verb == HelperVerb::execute) {
+    if (!request->service.empty() && !is_service_name(request->service)) std::abort();
+    if (helper::open_command(request->command, ring())) std::abort();
+    return;
   }
+  if (!is_service_name(request->service) || !request->command.empty()) std::abort();
 }
 
 }  // namespace
@@ -61,11 +64,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         HelperRequest{.verb = HelperVerb::execute, .service = {}, .command = std::move(command)}));
   };
   static_cast<void>(ring());
-  if (data[0] % 3 == 0) {
+  if (data[0] % 4 == 0) {
     knock(rest);
+  } else if (data[0] % 4 == 3) {
+    const std::string service(rest.begin(), rest.end());
+    for (const auto verb : {HelperVerb::status, HelperVerb::inspect, HelperVerb::dead_man})
+      knock(wire::encode(HelperRequest{.verb = verb, .service = service, .command = {}}));
   } else if (rest.size() + kRoomForEnvelopes > wire::kMaxCommandBytes) {
     return 0;
-  } else if (data[0] % 3 == 1) {
+  } else if (data[0] % 4 == 1) {
     execute(Bytes(rest.begin(), rest.end()));
   } else {
     const auto signature = rest.first(std::min<size_t>(rest.size(), 64));

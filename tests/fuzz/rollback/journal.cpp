@@ -16,5 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!again || again->entries.size() != record->entries.size()) std::abort();
   if (again->sound_bytes != record->sound_bytes) std::abort();
   static_cast<void>(progress_of(*record, "boot"));
+  static_cast<void>(progress_of(*record, "boot", "back_"));
+  static_cast<void>(command_of(*record));
   return 0;
 }

@@ -236,17 +236,6 @@ TEST_F(HelperTest, OneCommandOfAServiceAtATime) {
   EXPECT_EQ(TestHost::steps(same), "accepted");
 }
 
-TEST_F(HelperTest, KindsOfLaterVersionsAreRefusedClearly) {
-  for (const auto kind : {CommandKind::cancel, CommandKind::confirm}) {
-    auto command = host.command();
-    command.kind = kind;
-    command.supersedes = command.id;
-    expect_refused(host.execute(command), Refusal::unsupported, name(kind));
-  }
-  expect_refused(host.ask({.verb = HelperVerb::dead_man, .service = "api", .command = {}}),
-                 Refusal::unsupported, "signed commands only");
-}
-
 TEST_F(HelperTest, PacketsThatAreNoRequestsAreRefused) {
   Bytes long_one(17 * 1024, 0);
   long_one.resize(wire::kMaxCommandBytes);
