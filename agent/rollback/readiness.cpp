@@ -39,10 +39,15 @@ std::vector<Release> releases_in(const Releases& releases) {
   return found;
 }
 
+/// The folder of releases, where that is what versions come from.
+std::optional<Releases> folder_of(const ServiceFile& service) {
+  return package_of(service) == nullptr ? releases_of(service) : std::nullopt;
+}
+
 std::vector<std::string> candidates(const ServiceFile& service, const Standing& standing,
                                     const std::string& current) {
   std::vector<std::string> names;
-  if (const auto releases = releases_of(service)) {
+  if (const auto releases = folder_of(service)) {
     for (auto& release : releases_in(*releases)) names.push_back(std::move(release.name));
   } else {
     for (const Word& word : standing.words()) names.push_back(word.version);
@@ -82,7 +87,7 @@ Readiness try_candidates(const ServiceFile& service, const std::string& current,
     if (std::exchange(none_looked_at, false)) first = not_ready(possible.error());
     if (possible.error().refusal != Refusal::target) break;  // the same for each of them
   }
-  if (none_looked_at && !releases_of(service) && !service.rollback.empty())
+  if (none_looked_at && !folder_of(service) && !service.rollback.empty())
     return {.ready = Ready::unknown, .text = "no version to go back to is known yet", .target = {}};
   return first;
 }
