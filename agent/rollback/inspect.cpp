@@ -26,9 +26,10 @@ int64_t ctime_us(const struct stat& facts) {
 
 /// What stands where the service's file says that the version is selected, and since when.
 struct Selected {
-  std::string version;  ///< empty when it cannot be told
+  std::string version{};  ///< empty when it cannot be told
   int64_t changed_us = 0;
   std::optional<InstalledPackage> package = std::nullopt;  ///< that it is the version of
+  std::string doubt{};                                     ///< why it cannot be told, where that is known
 };
 
 Selected selected_by_link(const std::filesystem::path& link,
@@ -59,9 +60,14 @@ Selected selected_by_file(const std::filesystem::path& path) {
 Selected selected_by_package(const std::string& name, const Settings& settings,
                              const Clock& clock) {
   auto installed = installed_package(name, settings, clock);
-  if (!installed || !*installed || !(*installed)->whole || !is_version((*installed)->version))
-    return {};
-  return {(*installed)->version, (*installed)->changed_us, std::move(*installed)};
+  if (!installed) return {.doubt = installed.error().message};
+  if (!*installed) return {.doubt = fmt::format("package {} is not installed", name)};
+  if (!(*installed)->whole) {
+    return {.doubt = fmt::format("dpkg is replacing the files of {}, or was cut off while it did: where it is not "
+                                 "at work, run dpkg --configure -a", name)};
+  }
+  if (!is_version((*installed)->version)) return {};
+  return {(*installed)->version, (*installed)->changed_us, std::move(*installed), {}};
 }
 
 Selected selected_of(const ServiceFile& service, const std::optional<Releases>& releases,
@@ -123,8 +129,9 @@ bool version_by_file(Running& running, const InstalledPackage& package, const Se
 
 void version_as_selected(Running& running, const Selected& selected, const Clock& clock) {
   if (selected.version.empty()) {
-    running.doubt =
-        "nothing tells the version: no release folder, link, file or package of the service's own";
+    running.doubt = selected.doubt.empty()
+                        ? "nothing tells the version: no release folder, link or file of the service's own"
+                        : selected.doubt;
     return;
   }
   const int64_t started = started_us(running.process, clock);

@@ -19,14 +19,17 @@ constexpr size_t kShownBytes = 400;
 
 /// The lines in which a package manager says what is wrong; else the last one.
 std::string last_words(std::string_view output) {
-  constexpr std::array<std::string_view, 5> kSigns = {"E: ", "Error", "error:", "dpkg: error", "No match"};
+  constexpr std::array<std::string_view, 7> kSigns = {"E: ",      "Error",      "error:",      "dpkg: error",
+                                                      "No match", " Depends: ", " Conflicts: "};
   std::string said, last;
   while (!output.empty()) {
     const auto line = output.substr(0, output.find('\n'));
     output.remove_prefix(std::min(line.size() + 1, output.size()));
     if (line.empty()) continue;
     last = line;
-    const bool tells = std::ranges::any_of(kSigns, [&](auto sign) { return line.starts_with(sign); });
+    const bool tells = std::ranges::any_of(kSigns, [&](auto sign) {
+      return sign.front() == ' ' ? line.find(sign) != std::string_view::npos : line.starts_with(sign);
+    });
     if (tells) said += fmt::format("{}{}", said.empty() ? "" : "; ", line);
   }
   return (said.empty() ? last : said).substr(0, kShownBytes);

@@ -79,11 +79,9 @@ Result<void> restart_unit(const std::string& unit, const RestartRun& run, const 
   // failed is no error.
   auto reset = systemctl(settings, {"reset-failed", "--", unit}, run.deadline_boot_us);
   if (auto done = run_program(reset, clock); !done) log::debug("{}", done.error().message);
-  // A package may have brought another unit file along.
-  const auto stale = ask_program(
-      systemctl(settings, {"show", "--property=NeedDaemonReload", "--", unit}, run.deadline_boot_us),
-      clock);
-  if (stale && stale->starts_with("NeedDaemonReload=yes")) {
+  // A package may have brought another unit file along. systemd tells by itself only of one that is
+  // newer, and an older version's is older.
+  if (run.entry.action == "package") {
     auto reloaded = run_program(systemctl(settings, {"daemon-reload"}, run.deadline_boot_us), clock);
     if (!reloaded) return reloaded;
   }

@@ -107,7 +107,7 @@ void Announcer::take_link_version() {
     if (found->ambiguous)
       doubt_ = source_.path().string() + " changed within 50 ms of the process's start";
   } else if (source_.path().empty()) {
-    doubt_ = "the version is the build-id, which only the helper can read, and it gave none";
+    doubt_ = "only the helper can tell the version (a build-id, or that of an rpm), and it told none";
   } else if (!source_.problem().empty()) {
     doubt_ = source_.problem();
   } else {

@@ -72,12 +72,26 @@ Result<VersionValue> read_version_file(const fs::path& file) {
   return VersionValue{.version = std::move(version), .since_us = ctime_ns(info) / 1000};
 }
 
-VersionSource::VersionSource(const ServiceFile& service) {
+Result<VersionValue> read_version_package(const std::string& name, const fs::path& dpkg) {
+  auto package = dpkg_package(name, dpkg);
+  if (!package) return std::unexpected(package.error());
+  if (!*package) return fail(fmt::format("package {} is not installed", name));
+  if (!(*package)->whole()) {
+    return fail(fmt::format("package {} is being replaced (dpkg: {})", name, (*package)->state));
+  }
+  return VersionValue{.version = std::move((*package)->version),
+                      .since_us = (*package)->changed_us};
+}
+
+VersionSource::VersionSource(const ServiceFile& service, fs::path dpkg) : dpkg_(std::move(dpkg)) {
   if (const auto* symlink = std::get_if<ServiceFile::VersionSymlink>(&service.version)) {
     path_ = symlink->link;
     is_link_ = true;
   } else if (const auto* file = std::get_if<ServiceFile::VersionFile>(&service.version)) {
     path_ = file->path;
+  } else if (const auto* package = std::get_if<ServiceFile::VersionPackage>(&service.version)) {
+    follow_package(package->name);
+    return;  // a folder of releases would name versions in words of its own
   }
   for (const auto& rollback : service.rollback) {
     if (rollback.releases.empty()) continue;
@@ -90,18 +104,41 @@ VersionSource::VersionSource(const ServiceFile& service) {
   }
 }
 
-bool VersionSource::look() {
-  if (path_.empty()) return false;
+void VersionSource::follow_package(const std::string& name) {
+  std::error_code error;
+  package_ = name;
+  if (!fs::exists(dpkg_ / "status", error)) return;
+  path_ = dpkg_list(name, dpkg_);
+  if (path_.empty()) path_ = dpkg_ / "info" / (name + ".list");
+}
+
+std::optional<VersionSource::Seen> VersionSource::glance() const {
   struct stat info{};
   int outcome = is_link_ ? ::lstat(path_.c_str(), &info) : ::stat(path_.c_str(), &info);
-  if (outcome == 0 && seen_ == Seen{.inode = info.st_ino, .ctime_ns = ctime_ns(info)}) return false;
-  auto value = is_link_ ? read_version_link(path_, releases_) : read_version_file(path_);
+  if (outcome != 0) return std::nullopt;
+  Seen seen{.inode = info.st_ino, .ctime_ns = ctime_ns(info)};
+  // dpkg says what it did some time after it did it.
+  if (!package_.empty() && ::stat((dpkg_ / "status").c_str(), &info) == 0)
+    seen.status_ns = ctime_ns(info);
+  return seen;
+}
+
+Result<VersionValue> VersionSource::read() const {
+  if (!package_.empty()) return read_version_package(package_, dpkg_);
+  return is_link_ ? read_version_link(path_, releases_) : read_version_file(path_);
+}
+
+bool VersionSource::look() {
+  if (path_.empty()) return false;
+  const auto now = glance();
+  if (now && seen_ == now) return false;
+  auto value = read();
   problem_ = value ? std::string{} : value.error().message;
   if (!value) {
     seen_.reset();
     return false;
   }
-  seen_ = Seen{.inode = info.st_ino, .ctime_ns = ctime_ns(info)};
+  seen_ = now;
   const VersionValue* last = history_.last();
   bool changed = last == nullptr || last->version != value->version;
   history_.note(std::move(*value));

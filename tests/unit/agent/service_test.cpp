@@ -116,6 +116,89 @@ TEST(VersionSource, ReadsTheFirstLineOfAFile) {
   EXPECT_THAT(source.problem(), HasSubstr("not a version"));
 }
 
+/// dpkg's own files, as far as they matter.
+class DpkgFolder {
+ public:
+  DpkgFolder() {
+    fs::create_directories(folder_ / "info");
+    fs::create_directories(folder_ / "updates");
+    status("Package: api-doc\nStatus: install ok installed\nVersion: 9\n");
+  }
+  [[nodiscard]] fs::path path() const { return folder_.path(); }
+  void status(const std::string& text, const std::string& file = "status") {
+    write_text(folder_ / "new", text);
+    fs::rename(folder_ / "new", folder_ / file);
+  }
+  void list(const std::string& name) {
+    write_text(folder_ / "new", "/.\n/usr/bin/api\n");
+    fs::rename(folder_ / "new", folder_ / "info" / (name + ".list"));
+  }
+  static std::string paragraph(const std::string& version, const std::string& state) {
+    return "Package: api\nStatus: install ok " + state +
+           "\nArchitecture: amd64\nVersion: " + version + "\nDescription: x\n Version: not this\n";
+  }
+
+ private:
+  TempFolder folder_;
+};
+
+ServiceFile packaged() {
+  ServiceFile service;
+  service.version = ServiceFile::VersionPackage{"api"};
+  return service;
+}
+
+TEST(VersionSource, FollowsAPackageThatDpkgReplaces) {
+  DpkgFolder dpkg;
+  dpkg.list("api");
+  dpkg.status("Package: api-doc\nVersion: 9\n\n" + DpkgFolder::paragraph("1:2.0-1", "installed"));
+  VersionSource source(packaged(), dpkg.path());
+  EXPECT_TRUE(source.look());
+  EXPECT_FALSE(source.look());
+  EXPECT_EQ(source.selected(), "1:2.0-1");
+  EXPECT_EQ(source.path(), dpkg.path() / "info/api.list");
+
+  // A run of dpkg: said in updates/ first, and in the status at the end.
+  dpkg.status(DpkgFolder::paragraph("1:2.0-1", "half-installed"), "updates/0000");
+  dpkg.list("api");
+  EXPECT_FALSE(source.look());
+  EXPECT_EQ(source.selected(), "") << "while its files are replaced nobody can tell";
+  EXPECT_THAT(source.problem(), HasSubstr("is being replaced"));
+  dpkg.status(DpkgFolder::paragraph("1:1.0-1", "unpacked"), "updates/0001");
+  EXPECT_TRUE(source.look());
+  EXPECT_EQ(source.selected(), "1:1.0-1");
+  dpkg.status(DpkgFolder::paragraph("1:1.0-1", "installed"));
+  EXPECT_FALSE(source.look()) << "set up is no other version";
+  const auto since = source.history().last()->since_us;
+  EXPECT_EQ(source.history().as_of(since + 100'000)->version, "1:1.0-1");
+  EXPECT_EQ(source.history().as_of(since - 100'000), std::nullopt)
+      << "the list that was there before was only seen later";
+}
+
+TEST(VersionSource, APackageOfOneOfSeveralArchitecturesIsFound) {
+  DpkgFolder dpkg;
+  dpkg.list("api:amd64");
+  dpkg.status(DpkgFolder::paragraph("3", "installed"));
+  VersionSource source(packaged(), dpkg.path());
+  EXPECT_TRUE(source.look());
+  EXPECT_EQ(source.selected(), "3");
+}
+
+TEST(VersionSource, APackageThatIsNotThereIsAProblemUntilItIs) {
+  DpkgFolder dpkg;
+  VersionSource source(packaged(), dpkg.path());
+  EXPECT_FALSE(source.look());
+  EXPECT_THAT(source.problem(), HasSubstr("package api is not installed"));
+  dpkg.list("api");
+  dpkg.status(DpkgFolder::paragraph("3", "config-files"));
+  EXPECT_FALSE(source.look()) << "removed, and not purged";
+  dpkg.status(DpkgFolder::paragraph("3", "installed"));
+  EXPECT_TRUE(source.look());
+  TempFolder none;
+  VersionSource elsewhere(packaged(), none.path());
+  EXPECT_TRUE(elsewhere.path().empty()) << "no dpkg here: the helper is asked";
+}
+
 TEST(RunningRelease, IsTheKernelsWordAboutTheProgram) {
   TempFolder folder;
   fs::create_directories(folder / "releases/v3");
