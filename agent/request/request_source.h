@@ -1,5 +1,7 @@
 #pragma once
 
+#include <uv.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -53,6 +55,7 @@ struct SourceSetting {
   Datagrams* datagrams =
       nullptr;  ///< outlives the sources; absent: sources that need it are refused
   std::function<int64_t()> wall_us;
+  uv_loop_t* loop = nullptr;
 };
 
 /// The source of `service.requests[index]`. Errors are those of the configuration.

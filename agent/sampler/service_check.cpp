@@ -7,6 +7,7 @@
 
 #include "agent/request/line_reader.h"
 #include "agent/request/log_format.h"
+#include "agent/request/scrape_once.h"
 #include "agent/sampler/unit_check.h"
 #include "agent/service/running_release.h"
 
@@ -106,7 +107,7 @@ std::vector<ServiceCheck::Line> ServiceCheck::second(const Moment& now,
   if (service_.requests.empty())
     say(Mark::note, "requests",
         "none configured: only the process is watched, no errors and no latency");
-  for (size_t i = 0; i < service_.requests.size(); ++i) say_log(i);
+  for (size_t i = 0; i < service_.requests.size(); ++i) say_requests(i);
   say_business();
   say_rollback(journal, helper);
   return std::move(lines_);
@@ -184,10 +185,37 @@ void ServiceCheck::say_metrics() {
     say(Mark::note, "cannot see", fmt::format("{}: {}", absent.metric, absent.reason));
 }
 
-void ServiceCheck::say_log(size_t index) {
+void ServiceCheck::say_requests(size_t index) {
   const auto& requests = service_.requests[index];
+  if (requests.source == "prometheus") return say_page(index);
   if (requests.source == "statsd")
     return say(Mark::good, "requests", fmt::format("by statsd to {}", requests.listen));
+  say_log(index);
+}
+
+void ServiceCheck::say_page(size_t index) {
+  const auto& requests = service_.requests[index];
+  std::string url =
+      fmt::format("http://{}:{}{}", requests.url.host, requests.url.port, requests.url.target);
+  auto report = scrape_once(service_, index);
+  if (!report)
+    return say(Mark::bad, "requests", fmt::format("{}: {}", url, report.error().message));
+  say(report->series == 0 ? Mark::bad : Mark::good, "requests",
+      fmt::format("{}: {} of its {} series are meant", url, report->series, report->lines));
+  if (!requests.latency.empty() && report->edges.empty())
+    say(Mark::note, "cannot see", "latency: no classic histogram of that name is on the page");
+  if (report->edges.empty()) return;
+  double widest = 1;
+  for (size_t i = 1; i < report->edges.size(); ++i)
+    if (report->edges[i - 1] > 0)
+      widest = std::max(widest, report->edges[i] / report->edges[i - 1]);
+  say(Mark::note, "latency",
+      fmt::format("known to the histogram's own {} edges, {} s to {} s: within a factor of {:.3g}",
+                  report->edges.size(), report->edges.front(), report->edges.back(), widest));
+}
+
+void ServiceCheck::say_log(size_t index) {
+  const auto& requests = service_.requests[index];
   LogFormat::Wanted wanted{.version_field = requests.version_field, .fields = {}};
   for (const auto& business : service_.business)
     if (business.field) wanted.fields.push_back(*business.field);

@@ -57,7 +57,9 @@ class ServiceCheck {
   void say_process(const Moment& now);
   void say_version(const Moment& now, const HelperWord& helper);
   void say_metrics();
+  void say_requests(size_t index);
   void say_log(size_t index);
+  void say_page(size_t index);
   void say_business();
   void say_rollback(const VersionJournal& journal, const HelperWord& helper);
   void say_link(const ServiceFile::Rollback& action, const VersionJournal& journal);

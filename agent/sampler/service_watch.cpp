@@ -31,7 +31,8 @@ Result<std::unique_ptr<ServiceWatch>> ServiceWatch::make(ServiceFile service,
   SourceSetting setting{.state_dir = environment.state_dir,
                         .boot_id = environment.boot_id,
                         .datagrams = environment.datagrams,
-                        .wall_us = [clock = &environment.clock] { return clock->now().wall_us; }};
+                        .wall_us = [clock = &environment.clock] { return clock->now().wall_us; },
+                        .loop = environment.loop};
   Sources sources;
   for (size_t i = 0; i < service.requests.size(); ++i) {
     auto source = make_request_source(service, i, setting);
