@@ -127,6 +127,7 @@ MetricView view_of(const judge::Finding& finding, const Deploy& deploy, const Se
   metric.fired = finding.fired;
   metric.baseline_hosts = deploy.baseline_hosts.size();
   metric.edge_seconds = finding.edge_seconds;
+  metric.quantile = finding.quantile;
   metric.next_effect = finding.next_effect;
   metric.seconds_to_next_effect = finding.seconds_to_next_effect;
   metric.must_see = finding.must_see;

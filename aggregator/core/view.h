@@ -86,6 +86,7 @@ struct MetricView {
   bool fired = false;
   size_t baseline_hosts = 0;                 ///< compared with in the last step
   std::optional<double> edge_seconds;        ///< latency_*: what is compared is the share of requests slower than this
+  std::optional<double> quantile;            ///< latency_shape: canary and baseline are this quantile, in seconds
   std::optional<double> next_effect, seconds_to_next_effect;  ///< the next smaller ratio, and until it would be seen
   std::string must_see;                      ///< what seconds_to_must_see is about
   std::optional<double> seconds_to_rollback; ///< at the pace of the last minute; absent: it does not grow

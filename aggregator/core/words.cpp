@@ -157,7 +157,7 @@ std::string words_value(std::string_view metric, double value) {
     return std::fabs(value) < 1e9 ? fmt::format("{:.1f} MB", value / 1e6)
                                   : fmt::format("{:.1f} GB", value / 1e9);
   }
-  if (metric == "latency_shape") return "p90 " + words_latency(value);
+  if (metric == "latency_shape") return words_latency(value);
   if (metric == "cpu_per_request") return fmt::format("{:.2f} ms", value * 1e3);
   if (metric == "restarts") return fmt::format("{:.1f} an hour", value * kSecondsPerHour);
   if (metric == "fds" || metric == "threads") return fmt::format("{:.0f}", value);
@@ -179,6 +179,9 @@ std::string words_compared(const MetricView& metric) {
     return v ? words_value(metric.metric, *v) : std::string("nothing");
   };
   const std::string ours = value(metric.canary), theirs = value(metric.baseline);
+  if (metric.quantile) {
+    return fmt::format("{} p{:.12g} {} against {}", metric.metric, *metric.quantile * 100, ours, theirs);
+  }
   if (!metric.edge_seconds) return fmt::format("{} {} against {}", metric.metric, ours, theirs);
   return fmt::format("{}: {} of requests slower than {:.3g} ms against {}", metric.metric, ours,
                      *metric.edge_seconds * 1e3, theirs);

@@ -54,6 +54,7 @@ Json json_of(const core::MetricView& view) {
               {"fired", view.fired},
               {"baseline_hosts", view.baseline_hosts},
               {"edge_seconds", number(view.edge_seconds)},
+              {"quantile", number(view.quantile)},
               {"next_effect", number(view.next_effect)},
               {"seconds_to_next_effect", number(view.seconds_to_next_effect)},
               {"must_see", word(view.must_see)},

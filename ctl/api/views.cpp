@@ -106,6 +106,7 @@ core::MetricView metric_of(const Json& json) {
           .fired = flag(json, "fired"),
           .baseline_hosts = count(json, "baseline_hosts"),
           .edge_seconds = number(json, "edge_seconds"),
+          .quantile = number(json, "quantile"),
           .next_effect = number(json, "next_effect"),
           .seconds_to_next_effect = number(json, "seconds_to_next_effect"),
           .must_see = text(json, "must_see"),

@@ -108,6 +108,8 @@ struct Finding {
   std::string metric;  ///< "errors", "latency_p99" …
   /// latency_*: what is compared is the share of requests slower than this
   std::optional<double> edge_seconds{};
+  /// latency_shape: which quantile `canary` and `baseline` are (0.5 … 0.999): the one farthest apart
+  std::optional<double> quantile{};
   std::optional<uint32_t> host{};          ///< absent: the pool, or the only canary host
   std::string process;                     ///< nearest to its threshold: RE, BND, SRS, SRF …
   double log_evidence = 0, threshold = 0;  ///< of that process

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -11,7 +12,8 @@ namespace {
 
 constexpr double kFirstEpochShare = 0.7;  // of alpha; the later ones share the rest
 constexpr double kNoiseSeconds = 60;      // twice the correlation time of host noise
-constexpr double kShown = 0.9;            // the quantile that people are shown
+constexpr std::array<double, 4> kShown = {0.9, 0.5, 0.99, 0.999};  // of which people are shown one
+constexpr double kLeastBeyond = 5;  // fewer canary requests beyond a quantile do not tell where it is
 
 // Latency in seconds below which the share q lies; absent without requests.
 std::optional<double> quantile(std::span<const double> counts, const BucketRange& range, double q) {
@@ -25,6 +27,21 @@ std::optional<double> quantile(std::span<const double> counts, const BucketRange
     left -= counts[b];
   }
   return std::exp(range.bound(static_cast<double>(counts.size())));
+}
+
+/// The quantile at which the canary is slowest beside the baseline.
+void show_farthest(std::span<const double> canary, std::span<const double> baseline,
+                   const BucketRange& range, Finding& finding) {
+  const double requests = std::accumulate(canary.begin(), canary.end(), 0.0);
+  for (const double q : kShown) {
+    if (finding.quantile && (1 - q) * requests < kLeastBeyond) continue;
+    const auto ours = quantile(canary, range, q), theirs = quantile(baseline, range, q);
+    if (!ours || !theirs || (finding.effect && *ours / *theirs <= *finding.effect)) continue;
+    finding.quantile = q;
+    finding.canary = ours;
+    finding.baseline = theirs;
+    finding.effect = *ours / *theirs;
+  }
 }
 
 }  // namespace
@@ -105,9 +122,7 @@ Finding ShapeMetric::finding() const {
   f.log_evidence = fired_ ? std::max(at_firing_, now_) : now_;
   f.threshold = fired_ ? fired_threshold_ : threshold_;
   f.fired = fired_;
-  f.canary = quantile(all_canary_, family_.range(), kShown);
-  f.baseline = quantile(all_baseline_, family_.range(), kShown);
-  if (f.canary && f.baseline) f.effect = *f.canary / *f.baseline;
+  show_farthest(all_canary_, all_baseline_, family_.range(), f);
   f.warmup_margin = std::exp(fade_);
   f.spread = evidence_.plan().s();
   f.history_assumed = family_.assumed();

@@ -87,6 +87,16 @@ TEST(Words, OfWhatFiredSayThatItWasEnough) {
   EXPECT_THAT(text, Not(HasSubstr("would have been seen")));
 }
 
+TEST(Words, OfTheWholeShapeSayTheQuantileThatIsFarthestApart) {
+  MetricView m = errors();
+  m.metric = "latency_shape";
+  m.quantile = 0.999;
+  m.canary = 2.5;
+  m.baseline = 0.5;
+  EXPECT_THAT(words_metric(m, Standing::judged),
+              HasSubstr("latency_shape p99.9 2500.0 ms against 500.0 ms on 5 hosts"));
+}
+
 TEST(Words, OfALatencySayTheEdgeAndTheTimesOfLatency) {
   MetricView m = errors();
   m.metric = "latency_p90";

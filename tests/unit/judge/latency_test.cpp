@@ -258,6 +258,19 @@ TEST(LatencyWithoutAPast, StartsOnceTheOtherHostsHaveShownWhatIsUsual) {
   EXPECT_NE(find(findings, "latency_shape"), nullptr);
 }
 
+// A release was put back with "p90 12.1 ms against 14.2 ms": true, and no reason.
+TEST(Latency, AShapeIsShownWhereItIsSlower) {
+  World world = uneven_latency(10, 50);
+  world.slow_share = .03;
+  world.slow_seconds = 2;
+  Fleet fleet(world, 4);
+  const auto findings = watched({}, fleet, 120).findings();
+  const Finding* shape = find(findings, "latency_shape");
+  ASSERT_TRUE(shape && shape->quantile && shape->canary && shape->baseline);
+  EXPECT_GE(*shape->quantile, .99);
+  EXPECT_GT(*shape->canary, 2 * *shape->baseline);
+}
+
 TEST(LatencyWithoutAPast, TwiceAsSlowIsFoundAndAHealthyHostIsNot) {
   int found = 0;
   for (uint64_t seed = 1; seed <= 10; ++seed) {
