@@ -32,7 +32,8 @@ const std::vector<std::string>& known_kinds() {
                                               "condemned_returned",
                                               "host_conflict",
                                               "held",
-                                              "advisory"};
+                                              "advisory",
+                                              "drift"};
   return kinds;
 }
 

@@ -23,6 +23,11 @@ size_t Deploy::present() const {
   return static_cast<size_t>(std::ranges::count(canaries, false, &Canary::left));
 }
 
+size_t Deploy::judged() const {
+  return static_cast<size_t>(std::ranges::count_if(
+      canaries, [](const Canary& canary) { return !canary.left && !canary.drifted; }));
+}
+
 void Deploy::note(int64_t at_us, std::string kind, std::string host, std::string text) {
   if (timeline.size() >= kMaxTimeline) return;
   timeline.push_back({at_us, std::move(kind), std::move(host), std::move(text)});

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "aggregator/core/facts.h"
 #include "aggregator/core/judge/battery.h"
 #include "aggregator/core/steps.h"
 #include "aggregator/core/view.h"
@@ -34,6 +35,9 @@ struct Canary {
   bool taken_back = false;    ///< its command was, before the host had answered
   bool dead_man = false;      ///< went back by itself
   std::string superseded;     ///< the command that was taken back before this one
+
+  Facts facts_before;        ///< what was known of the host when it joined
+  bool drifted = false;      ///< left the evidence for good: the host differs in more than the version
 
   struct Second {
     int64_t second = 0;
@@ -68,6 +72,9 @@ struct Deploy {
   double recovery_requests = 0;  ///< of restored hosts since they were put back
   bool same_name = false, irreversible = false, held = false, incomplete = false;
   bool incident_told = false, held_told = false;
+  std::vector<DriftView> drift;  ///< of the hosts that are there, as of the last look; of one that ended, of then
+  uint64_t drift_seen = 0;       ///< Service::facts_revision of that look
+  static constexpr size_t kMaxDrift = 100;
   std::vector<std::string> advisory_told;  ///< metrics that fired and may not decide
   std::vector<Canary> canaries;
   std::vector<std::string> baseline_versions;
@@ -114,6 +121,7 @@ struct Deploy {
   [[nodiscard]] bool nothing_changed() const;
   Canary* find(uint32_t host);
   [[nodiscard]] size_t present() const;  ///< canary hosts that have not left
+  [[nodiscard]] size_t judged() const;   ///< of them, those that are part of the evidence
   /// Of the canary hosts; all when `which` is null.
   [[nodiscard]] std::vector<std::string> host_names(bool (*which)(const Canary&) = nullptr) const;
   void note(int64_t at_us, std::string kind, std::string host, std::string text);

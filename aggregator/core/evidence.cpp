@@ -159,6 +159,7 @@ bool Fold::State::in_deploy(const Service& service, uint32_t host, const Deploy*
 }
 
 void Fold::State::judge_second(Service& service, Deploy& deploy, int64_t second) {
+  watch_drift(service, deploy);
   gather(service, deploy, second);
   guard_limits(service, deploy, second);
   const bool boundary = deploy.step_seconds == 1 || (second + 1) % deploy.step_seconds == 0;
@@ -188,6 +189,7 @@ void Fold::State::gather(Service& service, Deploy& deploy, int64_t second) {
       if (canary->restored_us == 0) deploy.requests_harmed += cell.errors;
       if (!cell.judged || canary->left) continue;
       canary->recent.push_back({second, cell.requests, cell.errors});
+      if (canary->drifted) continue;
       deploy.canary_requests += cell.requests;
       deploy.canary_errors += cell.errors;
       fold_in(deploy.canary_step, cell);
@@ -219,7 +221,7 @@ void Fold::State::feed(Service& service, Deploy& deploy, int64_t second) {
     const Track& track = *service.tracks[host.host];
     const bool reported =
         std::ranges::find(deploy.canary_step, host.host, &Cell::host) != deploy.canary_step.end();
-    if (host.left || reported || ends_within(track, deploy.version, from_us, to_us) == 0) continue;
+    if (host.left || host.drifted || reported || ends_within(track, deploy.version, from_us, to_us) == 0) continue;
     Cell dead;
     dead.host = host.host;
     deploy.canary_step.push_back(std::move(dead));

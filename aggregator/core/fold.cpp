@@ -5,8 +5,18 @@
 #include <algorithm>
 
 #include "aggregator/core/state.h"
+#include "aggregator/core/words.h"
 
 namespace serin::core {
+namespace {
+
+/// Whoever reads these looks for the cause.
+bool is_verdict_against(std::string_view notification) {
+  return notification == "rollback" || notification == "inconclusive" ||
+         notification == "not_the_cause";
+}
+
+}  // namespace
 
 bool Service::settled(std::string_view version) const {
   auto it = versions.find(version);
@@ -198,6 +208,9 @@ void Fold::State::tell(std::string kind, const Deploy& deploy, std::string text,
   note.at_us = now_us;
   note.reason = deploy.reason;
   note.text = std::move(text);
+  if (is_verdict_against(note.kind) && deploy.reason.metric != "drift" && !deploy.drift.empty()) {
+    note.text += fmt::format(" (what else differs: {})", words_drifts(deploy.drift));
+  }
   effects.emplace_back(std::move(note));
 }
 

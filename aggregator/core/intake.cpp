@@ -247,6 +247,7 @@ void Fold::State::started(Service& service, Track& track, const Event& event, in
   track.version = event.version;
   if (event.generation != track.generation || !event.artefact.empty()) track.artefact = event.artefact;
   track.generation = event.generation;
+  if (!same_version) ++service.facts_revision;
   track.generation_since_us = track.samples == 0 && event.previous.empty() ? 0 : at_us;
   track.ambiguous = event.ambiguous;
   track.phase = Phase::serving;
@@ -313,7 +314,7 @@ void Fold::State::take_facts(Service& service, Track& track, const Event& event,
     return;
   }
   const uint64_t refused = track.facts.refused();
-  track.facts.take(event, fact_texts);
+  if (track.facts.take(event, fact_texts)) ++service.facts_revision;
   counters.facts_refused += track.facts.refused() - refused;
 }
 

@@ -116,7 +116,7 @@ void Fold::State::make_battery(Service& service, Deploy& deploy) {
   deploy.warmup_restarts = service.warmup ? service.warmup->restarts : 0;
   deploy.battery.emplace(options, std::move(past));
   for (const auto& canary : deploy.canaries) {
-    if (canary.left) continue;
+    if (canary.left || canary.drifted) continue;
     deploy.battery->join(canary.host,
                          static_cast<double>(canary.joined_us / kSecondUs - deploy.first_second));
   }

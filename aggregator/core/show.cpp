@@ -61,12 +61,13 @@ DeployView view_of(const Deploy& deploy, const Service& service, const Policy& p
   for (const Canary& canary : deploy.canaries) {
     view.hosts.push_back({canary.name, canary.from, canary.joined_us, canary.target, canary.step,
                           canary.reason, canary.commanded_us, canary.restored_us, canary.verified_us,
-                          canary.left});
+                          canary.left, canary.drifted});
   }
   view.baseline_hosts = deploy.baseline_hosts;
   view.canary_requests = deploy.canary_requests;
   view.canary_errors = deploy.canary_errors;
   view.requests_harmed = deploy.requests_harmed;
+  view.drift = deploy.drift;
   if (!whole) return view;
   view.timeline = deploy.timeline;
   std::ranges::stable_sort(view.timeline, {}, &TimelineEntry::at_us);

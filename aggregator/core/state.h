@@ -20,7 +20,7 @@
 // The inside of the fold. Its functions lie in files by what they are about: fold.cpp (the door), intake.cpp
 // (samples, events, acts), watch.cpp (a deploy opens, hosts join and leave, it ends), past.cpp (the judge is told what
 // was before), placebo.cpp (untouched hosts as canaries), evidence.cpp (seconds close and are judged), soak.cpp (leaks
-// after a pass), guard.cpp (guardrails), rollback.cpp (commands, steps, recovery), cancel.cpp (commands taken back),
+// after a pass), drift_watch.cpp (hosts that differ in more than the version), guard.cpp (guardrails), rollback.cpp (commands, steps, recovery), cancel.cpp (commands taken back),
 // confirm.cpp (what is held healthy), returned.cpp (hosts that went back by themselves, and whether they agree),
 // drill.cpp (rehearsals), show.cpp (views, gate).
 
@@ -52,6 +52,7 @@ struct Service {
   bool slow_steps = false;  ///< a deploy is judged in steps of 10 s: hosts at that cadence are waited for
   int64_t next_second = 0;  ///< the next one to close
   int64_t last_time_check_us = 0, last_late_check_us = 0;
+  uint64_t facts_revision = 1;  ///< counts up when a host's facts, or who is compared with whom, change
   size_t waiting_for = 0;   ///< the host whose report the next second was last seen to wait for
 
   [[nodiscard]] bool settled(std::string_view version) const;
@@ -180,6 +181,12 @@ struct Fold::State {
   void apply_trust(Service& service, const judge::TrustChange& change);
   void record_trust(Service& service, const judge::TrustChange& change);
   void tell_advisory(const Service& service, Deploy& deploy, const judge::Finding& finding);
+
+  // ---- drift_watch.cpp
+  void watch_drift(Service& service, Deploy& deploy);
+  std::vector<const Track*> compared_with(const Service& service, const Deploy& deploy) const;
+  void leave_evidence(Service& service, Deploy& deploy, Canary& canary, const DriftView& why);
+  void drift_window(Service& service, Deploy& deploy);
 
   // ---- guard.cpp
   void guard_events(Service& service, Track& track, const Event& event);

@@ -117,6 +117,15 @@ struct DrillView {
   std::vector<TimelineEntry> timeline;
 };
 
+/// What sets a canary host apart from the hosts it is compared with, or changed there with the deploy.
+struct DriftView {
+  std::string host, fact, canary;
+  std::string baseline;   ///< what most of the others say; empty: none of them says anything of it
+  std::string before;     ///< here, before the deploy; empty: the same, or unknown
+  bool blocking = false;  ///< the host left the evidence for it
+  std::string text;       ///< all of this in words
+};
+
 struct CanaryHostView {
   std::string host, from;  ///< from: the version it came from
   int64_t joined_us = 0;
@@ -125,6 +134,7 @@ struct CanaryHostView {
   std::string reason;
   int64_t commanded_us = 0, restored_us = 0, verified_us = 0;
   bool left = false;
+  bool drifted = false;    ///< it is no part of the evidence: see the deploy's drift
 };
 
 struct DeployView {
@@ -144,6 +154,7 @@ struct DeployView {
   uint64_t canary_requests = 0, canary_errors = 0;
   uint64_t requests_harmed = 0;      ///< server errors on canary hosts from the first bad second to restored
   std::vector<Absent> absent;        ///< metrics that are not judged, and why
+  std::vector<DriftView> drift{};    ///< blocking differences first
 };
 
 }  // namespace serin::core

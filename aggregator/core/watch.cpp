@@ -135,6 +135,8 @@ void Fold::State::join(Service& service, Deploy& deploy, Track& track, const std
     *canary = std::move(again);
   }
   canary->joined_us = at_us;
+  canary->facts_before = track.facts;
+  ++service.facts_revision;
   deploy.last_join_us = std::max(deploy.last_join_us, now_us);
   if (deploy.battery) {
     deploy.battery->join(track.index,
@@ -186,6 +188,7 @@ void Fold::State::choose_baseline(Service& service, Deploy& deploy) {
 /// The window's end, or an early pass. The window runs from the last join, three windows at most in all.
 void Fold::State::window(Service& service, Deploy& deploy) {
   if (deploy.state != DeployState::watching || !deploy.verdict.empty() || !deploy.battery) return;
+  if (deploy.judged() == 0) return drift_window(service, deploy);
   const Policy& policy = policies.of(service.name);
   const auto length_us = static_cast<int64_t>(policy.watch_window_seconds * 1e6);
   const int64_t ends_us = std::min(deploy.last_join_us + length_us, deploy.opened_us + 3 * length_us);
@@ -221,7 +224,7 @@ void Fold::State::window(Service& service, Deploy& deploy) {
   Reason reason = pool == metrics.end() ? Reason{.kind = ReasonKind::evidence, .metric = {}} : reason_of(*pool);
   if (why.empty()) {
     reason.text = fmt::format("{} {} holds on {}: {} requests; {}; {}", service.name, deploy.version,
-                              words_hosts(deploy.present()), deploy.canary_requests,
+                              words_hosts(deploy.judged()), deploy.canary_requests,
                               pool == metrics.end() ? "nothing to compare" : words_compared(*pool), words_seen(metrics));
     conclude(service, deploy, DecisionKind::pass, DeployState::passed, std::move(reason));
   } else {

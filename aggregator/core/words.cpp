@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "aggregator/core/judge/warmup.h"
+#include "schema/text.h"
 
 namespace serin::core {
 namespace {
@@ -211,6 +212,33 @@ std::string words_metric(const MetricView& metric, Standing standing) {
     parts.emplace_back("too little past to know how much hosts differ: a usual value is assumed");
   }
   return fmt::format("{}", fmt::join(parts, "; "));
+}
+
+std::string words_drift(const DriftView& drift) {
+  constexpr size_t kValueBytes = 60;
+  const auto brief = [](const std::string& value) {
+    return value.size() <= kValueBytes ? value : plain_text(value, kValueBytes) + "…";
+  };
+  std::string text = fmt::format("{} is {} on {}", drift.fact, brief(drift.canary), drift.host);
+  if (!drift.baseline.empty()) {
+    text += fmt::format(" and {} on the others", brief(drift.baseline));
+  } else if (drift.before.empty()) {
+    text += ", and the others have none";
+  }
+  if (!drift.before.empty()) {
+    text += fmt::format(" (there it was {} before the deploy)", brief(drift.before));
+  }
+  return text;
+}
+
+std::string words_drifts(const std::vector<DriftView>& drift) {
+  constexpr size_t kNamed = 3;
+  std::string text;
+  for (size_t i = 0; i < std::min(drift.size(), kNamed); ++i) {
+    text += (i == 0 ? "" : "; ") + drift[i].text;
+  }
+  if (drift.size() > kNamed) text += fmt::format("; and {} more", drift.size() - kNamed);
+  return text;
 }
 
 std::string words_seen(const std::vector<MetricView>& metrics) {

@@ -34,6 +34,11 @@ enum class Standing { judged, over };
 /// back, what would have been seen, what it would take to change the verdict, what was assumed.
 std::string words_metric(const MetricView& metric, Standing standing);
 
+/// "limits.nofile is 1024/4096 on web-03 and 65536/65536 on the others".
+std::string words_drift(const DriftView& drift);
+/// The first few of them in one line, to stand behind a verdict; empty when there are none.
+std::string words_drifts(const std::vector<DriftView>& drift);
+
 /// What the watch was worth: "by now errors x3 and latency_p90 x1.25 would have been seen".
 std::string words_seen(const std::vector<MetricView>& metrics);
 

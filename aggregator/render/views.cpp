@@ -170,6 +170,16 @@ Json entry(const core::TimelineEntry& view) {
               {"text", view.text}};
 }
 
+Json drift(const core::DriftView& view) {
+  return Json{{"host", view.host},
+              {"fact", view.fact},
+              {"canary", view.canary},
+              {"baseline", word(view.baseline)},
+              {"before", word(view.before)},
+              {"blocking", view.blocking},
+              {"text", view.text}};
+}
+
 Json canary(const core::CanaryHostView& view) {
   return Json{{"host", view.host},
               {"from", word(view.from)},
@@ -180,7 +190,8 @@ Json canary(const core::CanaryHostView& view) {
               {"commanded", time(view.commanded_us)},
               {"restored", time(view.restored_us)},
               {"verified", time(view.verified_us)},
-              {"left", view.left}};
+              {"left", view.left},
+              {"drifted", view.drifted}};
 }
 
 Json deploy_json(const core::DeployView& view) {
@@ -205,6 +216,7 @@ Json deploy_json(const core::DeployView& view) {
               {"baseline_hosts", view.baseline_hosts},
               {"metrics", list(view.metrics, metric)},
               {"absent", list(view.absent, absent)},
+              {"drift", list(view.drift, drift)},
               {"timeline", list(view.timeline, entry)},
               {"canary_requests", view.canary_requests},
               {"canary_errors", view.canary_errors},
@@ -235,7 +247,8 @@ std::string evidence(const core::DeployView& view) {
   return text_of(Json{{"metrics", list(view.metrics, metric_with_series)},
                       {"verdict", word(view.verdict)},
                       {"text", view.reason.text},
-                      {"absent", list(view.absent, absent)}});
+                      {"absent", list(view.absent, absent)},
+                      {"drift", list(view.drift, drift)}});
 }
 
 std::string timeline(const core::DeployView& view) {

@@ -139,7 +139,18 @@ core::CanaryHostView canary_of(const Json& json) {
           .commanded_us = time(json, "commanded"),
           .restored_us = time(json, "restored"),
           .verified_us = time(json, "verified"),
-          .left = flag(json, "left")};
+          .left = flag(json, "left"),
+          .drifted = flag(json, "drifted")};
+}
+
+core::DriftView drift_of(const Json& json) {
+  return {.host = text(json, "host"),
+          .fact = text(json, "fact"),
+          .canary = text(json, "canary"),
+          .baseline = text(json, "baseline"),
+          .before = text(json, "before"),
+          .blocking = flag(json, "blocking"),
+          .text = text(json, "text")};
 }
 
 Absent absent_of(const Json& json) {
@@ -171,7 +182,8 @@ core::DeployView deploy_of(const Json& json) {
           .canary_requests = count(json, "canary_requests"),
           .canary_errors = count(json, "canary_errors"),
           .requests_harmed = count(json, "requests_harmed"),
-          .absent = list<Absent>(json, "absent", absent_of)};
+          .absent = list<Absent>(json, "absent", absent_of),
+          .drift = list<core::DriftView>(json, "drift", drift_of)};
 }
 
 core::PlaceboView placebo_of(const Json& json) {

@@ -106,6 +106,17 @@ std::string hosts(const core::DeployView& deploy) {
   return "\nHosts with the new version (times since it was first seen)\n" + table.text("  ");
 }
 
+/// A host that differs in more than the version, and what changed on it with the deploy.
+std::string drift(const core::DeployView& deploy) {
+  if (deploy.drift.empty()) return "";
+  std::string out = "\nWhat else differs\n";
+  for (const auto& entry : deploy.drift) {
+    out += wrapped(entry.blocking ? entry.text + ": it left the evidence, as what it shows may come from that"
+                                  : entry.text);
+  }
+  return out;
+}
+
 std::string timeline(const core::DeployView& deploy) {
   if (deploy.timeline.empty()) return "";
   std::string out = "\nTimeline (UTC; seconds since it was first seen)\n";
@@ -136,7 +147,7 @@ std::string compared(const core::DeployView& deploy) {
 }
 
 std::string explain(const core::DeployView& deploy) {
-  return head(deploy) + why(deploy) + compared(deploy) + cost(deploy) + hosts(deploy) +
+  return head(deploy) + why(deploy) + compared(deploy) + drift(deploy) + cost(deploy) + hosts(deploy) +
          timeline(deploy);
 }
 

@@ -443,6 +443,13 @@ void Fleet::start(int index, const std::string& version) {
   emit(event, index, now_ - 0.8);
 }
 
+void Fleet::fact(int index, const std::string& name, const std::string& value) {
+  Event event;
+  event.kind = EventKind::facts;
+  event.facts = {{name, value}};
+  emit(event, index, now_);
+}
+
 void Fleet::person_acts(Act act, const std::string& actor) {
   Control control;
   control.kind = ControlKind::act;

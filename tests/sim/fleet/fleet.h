@@ -65,6 +65,8 @@ class Fleet {
 
   // ---- what can be done to it
   void start(int host, const std::string& version);
+  /// What is so on a host from now on; its agent says so when it is heard again.
+  void fact(int host, const std::string& name, const std::string& value);
   void person_acts(Act act, const std::string& actor);      ///< on the newest deploy
   void silence(int host, double seconds, bool restart_agent);  ///< the agent is dead that long
   void bus_outage(double seconds);                           ///< agents keep their samples and send them afterwards
@@ -101,6 +103,7 @@ class Fleet {
   /// Every command that left, newest last, whether it was heard or not.
   [[nodiscard]] const std::vector<Command>& commands() const { return commands_; }
   [[nodiscard]] std::string version_on(int host) const;
+  [[nodiscard]] int hosts() const { return world_.hosts; }
   [[nodiscard]] double now() const { return now_; }
   static std::string host_name(int host);
 

@@ -133,10 +133,21 @@ Story read(const std::filesystem::path& file) {
   return story;
 }
 
+/// `fact HOST NAME VALUE…`; `*`: every host.
+void tell_fact(Fleet& fleet, const Words& w) {
+  std::string value;
+  for (size_t i = 3; i < w.size(); ++i) value += (value.empty() ? "" : " ") + w[i];
+  const bool every = w.at(1) == "*";
+  for (int host = every ? 0 : std::stoi(w.at(1)); host < (every ? fleet.hosts() : std::stoi(w.at(1)) + 1); ++host) {
+    fleet.fact(host, w.at(2), value);
+  }
+}
+
 bool perform(Fleet& fleet, const Words& w) {
   const auto host = [&] { return std::stoi(w.at(1)); };
   const std::string& what = w[0];
   if (what == "deploy") fleet.start(host(), w.at(2));
+  else if (what == "fact") tell_fact(fleet, w);
   else if (what == "outage") fleet.bus_outage(std::stod(w.at(1)));
   else if (what == "silence") fleet.silence(host(), std::stod(w.at(2)), false);
   else if (what == "agent_restart") fleet.silence(host(), std::stod(w.at(2)), true);
