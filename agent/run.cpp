@@ -6,6 +6,7 @@
 #include "agent/facts/fact_book.h"
 #include "agent/program.h"
 #include "agent/rollback/client.h"
+#include "agent/sampler/readiness_facts.h"
 #include "agent/sampler/sampler.h"
 #include "agent/service/systemd_units.h"
 #include "agent/uplink/uplink.h"
@@ -71,23 +72,29 @@ class Agent {
              }});
     if (!uplink) return std::unexpected(uplink.error());
     uplink_ = std::move(*uplink);
-    facts_.emplace([this](Event told, const Moment& now) {
-      uplink_->send(std::move(told), now.boot_us);
-    });
-    relay_.emplace(loop_.get(), helper_, names, config_.host, [this](Event step) {
-      // A step is told when the helper is asked next; it happened when the helper wrote it down.
-      const auto now = clock_.now();
-      const int64_t ago = std::clamp<int64_t>(now.wall_us - step.wall_us, 0, kOldestStepUs);
-      uplink_->send(std::move(step), now.boot_us - static_cast<uint64_t>(ago));
-    });
+    facts_.emplace(
+        [this](Event told, const Moment& now) { uplink_->send(std::move(told), now.boot_us); });
+    relay_.emplace(
+        loop_.get(), helper_, names, config_.host,
+        [this](Event step) {
+          // A step is told when the helper is asked next; it happened when the helper wrote it
+          // down.
+          const auto now = clock_.now();
+          const int64_t ago = std::clamp<int64_t>(now.wall_us - step.wall_us, 0, kOldestStepUs);
+          uplink_->send(std::move(step), now.boot_us - static_cast<uint64_t>(ago));
+        },
+        [this](const std::string& service, const Result<HelperReply>& status) {
+          tell_readiness(facts_->of(service), status);
+        });
     HelperPort port{
         .call = [this](const HelperRequest& request,
                        HelperPort::Answer answer) { helper_.call(request, std::move(answer)); },
         .acting = [this](const std::string& service) { return relay_->acting(service); },
-        .acting_towards =
-            [this](const std::string& service, const std::string& version) {
-              return relay_->acting_towards(service, version);
-            }};
+        .cause_of = [this](
+                        const std::string& service,
+                        const std::string& version) { return relay_->cause_of(service, version); },
+        .started = [this](const std::string& service) { relay_->look_again(service); },
+        .cut_off = [this](const std::string& service) { relay_->hint_dead_man(service); }};
     sampler_.emplace(Sampler::Options{.loop = loop_.get(),
                                       .clock = &clock_,
                                       .boot_id = boot_id_,

@@ -6,7 +6,9 @@
 #include <optional>
 #include <set>
 
+#include "agent/rollback/cause.h"
 #include "agent/rollback/client.h"
+#include "common/log.h"
 #include "common/loop.h"
 #include "schema/wire.h"
 
@@ -22,6 +24,8 @@ constexpr uint64_t kUnreachableMs =
 constexpr uint64_t kGiveUpAskingMs =
     60'000;  // without a command: a host without a helper is not asked for ever
 constexpr uint64_t kGiveUpWatchingMs = 900'000;  // an action ends by itself after 14 minutes
+constexpr uint64_t kLookEveryMs = 600'000;  // whether a rollback would work, while nothing happens
+constexpr uint64_t kLookAgainMs = 5'000;    // after a version start, of which there may be many
 constexpr int64_t kReportAgainUs = int64_t{3600} * 1'000'000;
 constexpr size_t kMostRemembered =
     8;  // commands of one service whose reported steps are remembered
@@ -39,21 +43,33 @@ struct Relayed {
   std::optional<Delivery> delivery;
   bool asking_status = true;
   bool in_progress = false;
-  std::string target;  ///< of what is in progress
+  HelperTask task = HelperTask::rollback;  ///< what is in progress
+  std::string condemned, target;
   bool call_open = false;
   std::optional<UvTimer> timer;
   uint64_t retry_ms = kFirstRetryMs;
   std::optional<uint64_t> unanswered_since_ms;
   bool told_unreachable = false;
   std::map<std::string, std::set<std::string>> reported;  ///< by command
-  std::string last_refusal;
+  std::string last_refusal, last_hint;
+  uint64_t looked_ms = 0;
+
+  /// A word about a version changes nothing on the host.
+  [[nodiscard]] bool delivers_action() const {
+    return delivery && (delivery->command.kind == CommandKind::rollback ||
+                        delivery->command.kind == CommandKind::drill);
+  }
 };
 
-Event step_event(const std::string& service, const std::string& command, const std::string& deploy,
-                 const std::string& target, const HelperStep& step) {
+HelperTask task_of(const Command& command) {
+  return command.kind == CommandKind::drill ? HelperTask::drill : HelperTask::rollback;
+}
+
+Event step_event(const std::string& service, HelperTask task, const std::string& command,
+                 const std::string& deploy, const std::string& target, const HelperStep& step) {
   Event event;
   event.service = service;
-  event.kind = EventKind::rollback_step;
+  event.kind = task == HelperTask::drill ? EventKind::drill_step : EventKind::rollback_step;
   event.wall_us = step.wall_us;
   event.version = target;
   event.step = step.name;
@@ -74,6 +90,7 @@ struct CommandRelay::State {
   HelperClient& helper;
   std::string host;
   Emit emit;
+  Heard heard;
   WallClock wall_us;
   std::map<std::string, Relayed> services;
 
@@ -114,23 +131,37 @@ struct CommandRelay::State {
       take_outcome(service, current, about, *reply);
     if (service.delivery)
       ask(service);
-    else if (service.asking_status)
-      ask_later(service, kPollMs);
+    else
+      ask_later(service, service.asking_status ? kPollMs : kLookEveryMs);
   }
 
   void take_status(Relayed& service, const HelperReply& reply) {
-    service.in_progress = reply.answer == HelperAnswer::in_progress;
-    service.target = reply.target;
-    service.asking_status = service.in_progress;
+    take_progress(service, reply);
+    service.asking_status = reply.answer == HelperAnswer::in_progress;
+    service.looked_ms = uv_now(loop);
+    if (!service.asking_status && heard) heard(service.name, reply);
     const bool old = finished(reply) && !reply.steps.empty() &&
                      !service.reported.contains(reply.command) &&
                      wall_us() - reply.steps.back().wall_us > kReportAgainUs;
     if (!old) report(service, reply);
   }
 
+  static void take_progress(Relayed& service, const HelperReply& reply) {
+    // Before it has said that it takes the case up, the dead-man only looks.
+    const bool looks_only = reply.task == HelperTask::dead_man && reply.steps.empty();
+    service.in_progress =
+        (reply.answer == HelperAnswer::accepted || reply.answer == HelperAnswer::in_progress) &&
+        !looks_only;
+    service.task = reply.task;
+    service.condemned = reply.condemned;
+    service.target = reply.target;
+  }
+
   void take_outcome(Relayed& service, bool current, const std::string& id,
                     const HelperReply& reply) {
+    std::string cancelled;
     if (current) {
+      cancelled = service.delivery->command.supersedes;
       if (reply.answer == HelperAnswer::refused)
         refuse(service, fmt::format("{}: {}", name(reply.refusal), reply.text));
       // Without a journal's steps `failed` says that the helper could not even look: nothing was
@@ -139,12 +170,18 @@ struct CommandRelay::State {
         refuse(service, "failed: " + reply.text);
       service.delivery.reset();
     }
-    if (reply.answer == HelperAnswer::accepted || reply.answer == HelperAnswer::in_progress) {
-      service.in_progress = true;
-      service.asking_status = true;
-      service.target = reply.target;
+    if (reply.answer == HelperAnswer::refused) return;
+    if (reply.answer == HelperAnswer::accepted || reply.answer == HelperAnswer::in_progress)
+      take_progress(service, reply);
+    // What it means for the next rollback is asked for at once.
+    service.asking_status = true;
+    if (reply.command == id) {
+      report(service, reply);
+    } else if (reply.command == cancelled && !report(service, reply) && !reply.steps.empty()) {
+      // Told before, maybe; but whoever cancelled it waits for an answer.
+      emit(step_event(service.name, reply.task, reply.command, reply.deploy, reply.target,
+                      reply.steps.back()));
     }
-    if (reply.command == id && reply.answer != HelperAnswer::refused) report(service, reply);
   }
 
   void unanswered(Relayed& service, const std::string& why) {
@@ -162,7 +199,8 @@ struct CommandRelay::State {
     if (!service.delivery && silent_ms >= patience) {
       service.asking_status = false;
       service.in_progress = false;
-      return;
+      if (heard) heard(service.name, fail(why));
+      return ask_later(service, kLookEveryMs);
     }
     ask_later(service, service.retry_ms);
     service.retry_ms = std::min(service.retry_ms * 2, kLastRetryMs);
@@ -174,20 +212,50 @@ struct CommandRelay::State {
     // is told once.
     const auto key = fmt::format("{}/{}/{}", command.id, command.revision, reason);
     if (std::exchange(service.last_refusal, key) == key) return;
-    emit(step_event(service.name, command.id, command.deploy, command.target,
+    emit(step_event(service.name, task_of(command), command.id, command.deploy, command.target,
                     {"refused", reason, wall_us()}));
   }
 
-  void report(Relayed& service, const HelperReply& reply) {
-    if (reply.command.empty()) return;
+  /// Whether there was anything new to tell.
+  bool report(Relayed& service, const HelperReply& reply) {
+    if (reply.command.empty()) return false;
+    bool some = false;
     if (!service.reported.contains(reply.command) && service.reported.size() >= kMostRemembered) {
       service.reported.clear();
     }
     auto& reported = service.reported[reply.command];
     for (const HelperStep& step : reply.steps) {
       if (!reported.insert(fmt::format("{} {}", step.wall_us, step.name)).second) continue;
-      emit(step_event(service.name, reply.command, reply.deploy, reply.target, step));
+      emit(step_event(service.name, reply.task, reply.command, reply.deploy, reply.target, step));
+      some = true;
     }
+    return some;
+  }
+
+  /// The timer: with a command it is asked about that, else how things stand.
+  void turn(Relayed& service) {
+    if (!service.delivery) service.asking_status = true;
+    ask(service);
+  }
+
+  void look_again(Relayed& service) {
+    if (service.call_open || service.delivery || service.asking_status) return;
+    const uint64_t due_ms = service.looked_ms == 0 ? 0 : service.looked_ms + kLookAgainMs;
+    const uint64_t now_ms = uv_now(loop);
+    service.timer->start(due_ms > now_ms ? due_ms - now_ms : 0);
+  }
+
+  void take_hint(Relayed& service, const Result<HelperReply>& reply) {
+    const bool accepted = reply && reply->answer == HelperAnswer::accepted;
+    if (accepted) {
+      service.last_hint.clear();
+      service.asking_status = true;
+      return ask(service);
+    }
+    const auto why =
+        !reply ? reply.error().message : fmt::format("{}: {}", name(reply->refusal), reply->text);
+    if (std::exchange(service.last_hint, why) != why)
+      log::warning("{}: cut off and failing; the helper does nothing: {}", service.name, why);
   }
 
   std::weak_ptr<State> self;
@@ -199,11 +267,12 @@ int64_t CommandRelay::system_wall_us() {
 }
 
 CommandRelay::CommandRelay(uv_loop_t* loop, HelperClient& helper, std::vector<std::string> services,
-                           std::string host, Emit emit, WallClock wall_us)
+                           std::string host, Emit emit, Heard heard, WallClock wall_us)
     : state_(std::make_shared<State>(State{.loop = loop,
                                            .helper = helper,
                                            .host = std::move(host),
                                            .emit = std::move(emit),
+                                           .heard = std::move(heard),
                                            .wall_us = std::move(wall_us),
                                            .services = {},
                                            .self = {}})) {
@@ -211,7 +280,7 @@ CommandRelay::CommandRelay(uv_loop_t* loop, HelperClient& helper, std::vector<st
   for (auto& name : services) {
     auto& service = state_->services[name];
     service.name = std::move(name);
-    service.timer.emplace(loop, [state = state_.get(), &service] { state->ask(service); });
+    service.timer.emplace(loop, [state = state_.get(), &service] { state->turn(service); });
     service.timer->start(0);
   }
 }
@@ -227,7 +296,7 @@ void CommandRelay::deliver(const std::string& service, Bytes signed_command) {
                                 : Result<Command>(std::unexpected(envelope.error()));
   const auto refuse = [&](const std::string& reason) {
     const auto known = command.value_or(Command{});
-    state_->emit(step_event(service, known.id, known.deploy, known.target,
+    state_->emit(step_event(service, task_of(known), known.id, known.deploy, known.target,
                             {"refused", reason, state_->wall_us()}));
   };
   if (!command) return refuse("bad_request: " + command.error().message);
@@ -238,18 +307,40 @@ void CommandRelay::deliver(const std::string& service, Bytes signed_command) {
   state_->ask(found->second);
 }
 
+void CommandRelay::look_again(const std::string& service) {
+  const auto found = state_->services.find(service);
+  if (found != state_->services.end()) state_->look_again(found->second);
+}
+
+void CommandRelay::hint_dead_man(const std::string& service) {
+  const auto found = state_->services.find(service);
+  if (found == state_->services.end() || found->second.delivery || found->second.in_progress)
+    return;
+  state_->helper.call({.verb = HelperVerb::dead_man, .service = service, .command = {}},
+                      [weak = state_->self, service](const Result<HelperReply>& reply) {
+                        const auto state = weak.lock();
+                        if (state) state->take_hint(state->services.at(service), reply);
+                      });
+}
+
 bool CommandRelay::acting(const std::string& service) const {
   const auto found = state_->services.find(service);
   if (found == state_->services.end()) return false;
   const Relayed& relayed = found->second;
-  return relayed.in_progress || (relayed.delivery && !relayed.told_unreachable);
+  return relayed.in_progress || (relayed.delivers_action() && !relayed.told_unreachable);
 }
 
-bool CommandRelay::acting_towards(const std::string& service, const std::string& version) const {
-  if (!acting(service)) return false;
+std::optional<Cause> CommandRelay::cause_of(const std::string& service,
+                                            const std::string& version) const {
+  if (!acting(service)) return std::nullopt;
   const Relayed& relayed = state_->services.at(service);
-  return (relayed.in_progress && relayed.target == version) ||
-         (relayed.delivery && relayed.delivery->command.target == version);
+  if (relayed.in_progress) {
+    const auto cause = cause_of_start(relayed.task, relayed.condemned, relayed.target, version);
+    if (cause) return cause;
+  }
+  if (!relayed.delivers_action()) return std::nullopt;
+  const Command& command = relayed.delivery->command;
+  return cause_of_start(task_of(command), command.condemned, command.target, version);
 }
 
 }  // namespace serin::agent

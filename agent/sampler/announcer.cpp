@@ -1,7 +1,9 @@
 #include "agent/sampler/announcer.h"
 
 #include <algorithm>
+#include <array>
 
+#include "agent/rollback/cause.h"
 #include "agent/service/running_release.h"
 #include "common/ids.h"
 #include "common/log.h"
@@ -15,16 +17,23 @@ constexpr int64_t kSlackUs =
 constexpr uint64_t kYoungUs = 400'000, kAgainMs = 40;  // between fork and exec, on a slow host
 
 bool is_last(const std::string& step) {
-  return step == "verified" || step == "failed" || step == "refused";
+  constexpr std::array<std::string_view, 5> kLast = {"verified", "failed", "refused", "cancelled",
+                                                     "drilled"};
+  return std::ranges::find(kLast, step) != kLast.end();
 }
 
 }  // namespace
 
-bool led_to_start(const HelperReply& status, const std::string& version, int64_t start_wall_us) {
-  if (status.command.empty() || status.target != version || status.steps.empty()) return false;
-  if (start_wall_us < status.steps.front().wall_us - kSlackUs) return false;
+std::optional<Cause> led_to_start(const HelperReply& status, const std::string& version,
+                                  int64_t start_wall_us) {
+  if (status.command.empty() || status.steps.empty()) return std::nullopt;
+  if (start_wall_us < status.steps.front().wall_us - kSlackUs) return std::nullopt;
   const HelperStep& last = status.steps.back();
-  return !is_last(last.name) || start_wall_us <= last.wall_us + kSlackUs;
+  // On its way back a drill is not over when it is where it went.
+  const bool over =
+      is_last(last.name) && !(status.task == HelperTask::drill && last.name == "verified");
+  if (over && start_wall_us > last.wall_us + kSlackUs) return std::nullopt;
+  return cause_of_start(status.task, status.condemned, status.target, version);
 }
 
 struct Announcer::Open {
@@ -129,16 +138,18 @@ void Announcer::ask_cause() {
 }
 
 void Announcer::take_cause(const Result<HelperReply>& reply) {
-  bool told = reply && led_to_start(*reply, open_->record.version, open_->record.start_us);
   // A helper that was killed while its action goes on does not answer: what the relay last heard
   // counts then.
-  if (told || (!reply && is_our_target())) open_->record.cause = Cause::rollback;
+  const auto cause =
+      reply ? led_to_start(*reply, open_->record.version, open_->record.start_us) : our_doing();
+  open_->record.cause = cause.value_or(Cause::external);
 }
 
 /// While the helper works somebody may start another version: that is not our doing.
-bool Announcer::is_our_target() const {
+std::optional<Cause> Announcer::our_doing() const {
   const std::string& version = open_->record.version;
-  return !version.empty() && helper_.acting_towards && helper_.acting_towards(service_, version);
+  if (version.empty() || !helper_.cause_of) return std::nullopt;
+  return helper_.cause_of(service_, version);
 }
 
 void Announcer::finish() {
@@ -146,7 +157,7 @@ void Announcer::finish() {
   again_.stop();
   open_->generation.gone = true;  // there is no time left to look at what it was made of
   if (open_->record.version.empty()) take_link_version();
-  if (is_our_target()) open_->record.cause = Cause::rollback;
+  open_->record.cause = our_doing().value_or(Cause::external);
   decide();
 }
 

@@ -50,7 +50,7 @@ class Announcer {
   void take_link_version();
   void take_version(const Result<HelperReply>& reply);
   void take_cause(const Result<HelperReply>& reply);
-  [[nodiscard]] bool is_our_target() const;
+  [[nodiscard]] std::optional<Cause> our_doing() const;
   void decide();
 
   const HostClock& clock_;
@@ -64,8 +64,9 @@ class Announcer {
   UvTimer again_;
 };
 
-/// True when a helper's status says that its latest command led to the start of `version` at
-/// `start_wall_us`.
-bool led_to_start(const HelperReply& status, const std::string& version, int64_t start_wall_us);
+/// Why, when a helper's status says that its latest command led to the start of `version` at
+/// `start_wall_us`; nullopt when it did not.
+std::optional<Cause> led_to_start(const HelperReply& status, const std::string& version,
+                                  int64_t start_wall_us);
 
 }  // namespace serin::agent

@@ -29,6 +29,7 @@ void ServiceWatch::cut(const Moment& now, const std::optional<ProcessReading>& r
   poll_sources(now);
   Tally tally = tallies_.take(span_);
   Phase phase = phases_.observe(now.boot_us, tally.answered, tally.failed);
+  if (tally.answered + tally.failed > 0) answers_ = tally.answered > tally.failed;
   send_late(now, interval_us, phase, tally);
   Sample sample = sample_of(tally, now, interval_us);
   sample.phase = phase;

@@ -59,6 +59,7 @@ ServiceWatch::ServiceWatch(ServiceFile service, Environment environment,
       sources_(std::move(sources)),
       look_timer_(env_.loop, [this] { look(); }),
       word_timer_(env_.loop, [this] { unit_->give_up(); }) {
+  if (service_.dead_man) cut_off_.emplace(service_.dead_man->within_seconds);
   for (auto& source : sources_) source->start(timeline_, tallies_);
   if (env_.names == nullptr) return;
   if (!source_.path().empty()) env_.names->add(source_.path(), [this] { source_.look(); });
@@ -257,6 +258,10 @@ void ServiceWatch::announce(const GenerationRecord& record, bool repeated) {
   env_.uplink.send(std::move(told), old ? now.boot_us : start.boot_us);
   if (!old) flow_.hurry(now.boot_us);
   tell_facts(record.kind, now);
+  const bool other_version = record.kind == EventKind::version_started;
+  if (other_version || version_since_us_ == 0) version_since_us_ = record.start_us;
+  if (other_version) answers_ = false;
+  if (other_version && env_.helper.started) env_.helper.started(service_.name);
   log::info("{}: {} {} as {}{}{}", service_.name,
             record.version.empty() ? "an unknown version" : record.version,
             repeated ? "still runs" : "started", record.generation,
@@ -296,6 +301,17 @@ ServiceWatch::Start ServiceWatch::start_of(const FoundProcess& process, const Mo
           .at = moment_of_ticks(process.start_ticks, now)};
 }
 
+void ServiceWatch::watch_cut_off(const Moment& now) {
+  if (!cut_off_) return;
+  CutOff::Seen seen{.now_us = now.boot_us,
+                    .uplink = env_.uplink.stats(),
+                    .version_age_us = {},
+                    .well = running_ && answers_};
+  if (version_since_us_ != 0 && now.wall_us >= version_since_us_)
+    seen.version_age_us = static_cast<uint64_t>(now.wall_us - version_since_us_);
+  if (cut_off_->observe(seen) && env_.helper.cut_off) env_.helper.cut_off(service_.name);
+}
+
 void ServiceWatch::tick(const Moment& now) {
   source_.look();
   if (running_) {
@@ -313,6 +329,7 @@ void ServiceWatch::tick(const Moment& now) {
     if (look_timer_.active()) wait_for_start();
     look();
   }
+  watch_cut_off(now);
   if (flow_.is_empty()) commit_sources(now);
 }
 

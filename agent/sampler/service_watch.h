@@ -11,6 +11,7 @@
 #include "agent/probe/service_probe.h"
 #include "agent/request/request_source.h"
 #include "agent/sampler/announcer.h"
+#include "agent/sampler/cut_off.h"
 #include "agent/sampler/helper_port.h"
 #include "agent/sampler/phase.h"
 #include "agent/sampler/sample_flow.h"
@@ -100,6 +101,7 @@ class ServiceWatch {
   void open_empty_span(const Moment& now);
   void announce(const GenerationRecord& record, bool repeated);
   void tell_facts(EventKind start, const Moment& now);
+  void watch_cut_off(const Moment& now);
   void send_died(const std::string& generation, const Ending& ending, const Moment& at);
   void wait_for_start();
   [[nodiscard]] Event event(EventKind kind, const Moment& now) const;
@@ -149,7 +151,10 @@ class ServiceWatch {
   UvTimer look_timer_, word_timer_;
   uint64_t last_look_us_ = 0;
   uint64_t ended_us_ = 0;
-  std::string problem_;  ///< of the finder; logged when it changes
+  std::optional<CutOff> cut_off_;  ///< where root's file allows the dead-man
+  int64_t version_since_us_ = 0;   ///< wall clock; 0 while none is known
+  bool answers_ = false;           ///< in the last interval, or it may
+  std::string problem_;            ///< of the finder; logged when it changes
 };
 
 }  // namespace serin::agent

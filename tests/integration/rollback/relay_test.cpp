@@ -29,6 +29,10 @@ class Agent {
         relay(
             loop.get(), client_, {"api"}, "web-07",
             [this](Event event) { events.push_back(std::move(event)); },
+            [this](const std::string&, const Result<HelperReply>& status) {
+              heard = status;
+              ++times_heard;
+            },
             [clock_ahead_us] { return helper::SystemClock().wall_us() + clock_ahead_us; }) {}
 
   [[nodiscard]] std::vector<std::string> steps() const {
@@ -41,6 +45,8 @@ class Agent {
   }
 
   std::vector<Event> events;
+  std::optional<Result<HelperReply>> heard;
+  int times_heard = 0;
 
  private:
   HelperClient client_;
@@ -73,10 +79,10 @@ TEST_F(RelayTest, ReportsEachStepOnce) {
   const auto command = host.command();
   agent.relay.deliver("api", host.sign(command));
   EXPECT_TRUE(agent.relay.acting("api"));
-  EXPECT_TRUE(agent.relay.acting_towards("api", "v1"));
-  EXPECT_FALSE(agent.relay.acting_towards("api", "v3")) << "somebody else's start";
+  EXPECT_EQ(agent.relay.cause_of("api", "v1"), Cause::rollback);
+  EXPECT_EQ(agent.relay.cause_of("api", "v3"), std::nullopt) << "somebody else's start";
   ASSERT_TRUE(turn_until(loop, [&] { return !agent.relay.acting("api"); }));
-  EXPECT_FALSE(agent.relay.acting_towards("api", "v1"));
+  EXPECT_EQ(agent.relay.cause_of("api", "v1"), std::nullopt);
   EXPECT_EQ(agent.steps(), kWholeStory);
   EXPECT_EQ(host.running(), "v1");
   EXPECT_EQ(host.starts_of("v1"), 1);
@@ -107,7 +113,8 @@ TEST_F(RelayTest, AHelperThatIsKilledLosesNothing) {
     agent.relay.deliver("api", host.sign(command));
     ASSERT_TRUE(turn_until(loop, [&] { return agent.saw(moment); }));
     process.end();
-    turn_until(loop, [] { return false; }, 0.3);
+    turn_until(
+        loop, [] { return false; }, 0.3);
     process.start();
     ASSERT_TRUE(turn_until(loop, [&] { return !agent.relay.acting("api"); }));
     std::vector<std::string> steps;
@@ -146,8 +153,8 @@ TEST_F(RelayTest, AnAgentThatIsRestartedReportsWhatCameOfIt) {
   }
   Agent agent(loop, process.socket());
   ASSERT_TRUE(turn_until(loop, [&] { return agent.relay.acting("api"); }));
-  EXPECT_TRUE(agent.relay.acting_towards("api", "v1"));
-  EXPECT_FALSE(agent.relay.acting_towards("api", "v2"));
+  EXPECT_EQ(agent.relay.cause_of("api", "v1"), Cause::rollback);
+  EXPECT_EQ(agent.relay.cause_of("api", "v2"), std::nullopt);
   ASSERT_TRUE(turn_until(loop, [&] { return !agent.relay.acting("api"); }));
   EXPECT_EQ(agent.steps(), kWholeStory);
   Agent later(loop, process.socket());
@@ -163,7 +170,8 @@ TEST_F(RelayTest, WhatEndedLongAgoIsNotTold) {
     ASSERT_TRUE(turn_until(loop, [&] { return agent.saw("verified"); }));
   }
   Agent agent(loop, process.socket(), 3700 * kSecondUs);
-  turn_until(loop, [] { return false; }, 0.5);
+  turn_until(
+      loop, [] { return false; }, 0.5);
   EXPECT_TRUE(agent.events.empty());
   agent.relay.deliver("api", host.sign(host.command()));
   ASSERT_TRUE(turn_until(loop, [&] { return agent.saw("verified"); })) << "but answered when asked";
@@ -199,7 +207,8 @@ TEST_F(RelayTest, WhatIsNoCommandIsRefusedWithoutAskingTheHelper) {
 TEST_F(RelayTest, ACommandWaitsForAHelperThatIsNotThereYet) {
   Agent agent(loop, process.socket());
   agent.relay.deliver("api", host.sign(host.command()));
-  turn_until(loop, [] { return false; }, 0.5);
+  turn_until(
+      loop, [] { return false; }, 0.5);
   EXPECT_TRUE(agent.relay.acting("api"));
   EXPECT_TRUE(agent.events.empty());
   process.start();
@@ -217,6 +226,130 @@ TEST_F(RelayTest, AHelperThatNeverAnswersIsToldUntilTheDeadline) {
   EXPECT_FALSE(agent.relay.acting("api")) << "the end of a process is no longer expected";
   ASSERT_TRUE(turn_until(loop, [&] { return agent.events.size() == 2; }));
   EXPECT_EQ(agent.events[1].reason.rfind("expired: ", 0), 0U) << agent.events[1].reason;
+}
+
+Command kind_of(const TestHost& host, CommandKind kind, const std::string& target, int ordinal) {
+  Command command = host.command("", target, ordinal);
+  command.kind = kind;
+  return command;
+}
+
+TEST_F(RelayTest, ADrillIsToldAsOneAndBothItsStartsAreItsDoing) {
+  process.start();
+  Agent agent(loop, process.socket());
+  auto command = host.command();
+  command.kind = CommandKind::drill;
+  agent.relay.deliver("api", host.sign(command));
+  EXPECT_EQ(agent.relay.cause_of("api", "v1"), Cause::drill);
+  EXPECT_EQ(agent.relay.cause_of("api", "v2"), Cause::drill);
+  EXPECT_EQ(agent.relay.cause_of("api", "v3"), std::nullopt);
+  ASSERT_TRUE(turn_until(loop, [&] { return agent.saw("back_switched"); }));
+  EXPECT_EQ(agent.relay.cause_of("api", "v2"), Cause::drill);
+  ASSERT_TRUE(turn_until(loop, [&] { return !agent.relay.acting("api"); }));
+  EXPECT_EQ(agent.steps(),
+            (std::vector<std::string>{"accepted", "preflight", "switched", "restarted", "healthy",
+                                      "verified", "back_switched", "back_restarted", "back_healthy",
+                                      "back_verified", "drilled"}));
+  for (const auto& event : agent.events) {
+    EXPECT_EQ(event.kind, EventKind::drill_step) << event.step;
+    EXPECT_EQ(event.command, command.id);
+  }
+  EXPECT_EQ(host.running(), "v2");
+  ASSERT_TRUE(turn_until(loop, [&] {
+    return agent.heard && *agent.heard && (*agent.heard)->rehearsed_seconds;
+  })) << "what it took is known at once";
+}
+
+TEST_F(RelayTest, ARefusedDrillIsADrillStep) {
+  process.start();
+  Agent agent(loop, process.socket());
+  auto command = host.command("v2", "v9");
+  command.kind = CommandKind::drill;
+  agent.relay.deliver("api", host.sign(command));
+  ASSERT_TRUE(turn_until(loop, [&] { return agent.saw("refused"); }));
+  EXPECT_EQ(agent.events[0].kind, EventKind::drill_step);
+}
+
+TEST_F(RelayTest, AConfirmIsNoActAndShowsInTheNextStatus) {
+  process.start();
+  Agent agent(loop, process.socket());
+  ASSERT_TRUE(turn_until(loop, [&] { return agent.times_heard == 1; }));
+  EXPECT_EQ((*agent.heard)->ready, Ready::yes);
+  EXPECT_EQ((*agent.heard)->confirmed, "");
+  agent.relay.deliver("api", host.sign(kind_of(host, CommandKind::confirm, "v2", 1)));
+  EXPECT_FALSE(agent.relay.acting("api"));
+  EXPECT_EQ(agent.relay.cause_of("api", "v2"), std::nullopt);
+  ASSERT_TRUE(turn_until(loop, [&] { return agent.times_heard == 2; }));
+  EXPECT_EQ((*agent.heard)->confirmed, "v2");
+  EXPECT_TRUE(agent.events.empty());
+}
+
+TEST_F(RelayTest, ACancelIsAnsweredEvenWhereAllWasTold) {
+  process.start();
+  Agent agent(loop, process.socket());
+  const auto command = host.command();
+  auto cancel = kind_of(host, CommandKind::cancel, "", 2);
+  cancel.supersedes = command.id;
+  agent.relay.deliver("api", host.sign(cancel));
+  ASSERT_TRUE(turn_until(loop, [&] { return agent.saw("cancelled"); }));
+  EXPECT_EQ(agent.events[0].command, command.id);
+  agent.relay.deliver("api", host.sign(command));
+  turn_until(
+      loop, [] { return false; }, 0.5);
+  EXPECT_EQ(host.running(), "v2");
+  const size_t told = agent.events.size();
+  agent.relay.deliver("api", host.sign(cancel));
+  ASSERT_TRUE(turn_until(loop, [&] { return agent.events.size() > told; }));
+  EXPECT_EQ(agent.events.back().step, "cancelled");
+}
+
+TEST_F(RelayTest, AnotherVersionMakesItAskAgain) {
+  process.start();
+  Agent agent(loop, process.socket());
+  ASSERT_TRUE(turn_until(loop, [&] { return agent.times_heard == 1; }));
+  EXPECT_EQ((*agent.heard)->ready_target, "v1");
+  host.start("v1");
+  agent.relay.look_again("api");
+  agent.relay.look_again("api");
+  ASSERT_TRUE(turn_until(loop, [&] { return agent.times_heard == 2; }));
+  EXPECT_EQ((*agent.heard)->ready_target, "v2");
+}
+
+TEST_F(RelayTest, TheDeadManOnlyLooksAtFirstAndIsThenToldAsARollback) {
+  auto text = host.by_symlink();
+  text.replace(text.find("10s"), 3, "1s");
+  host.describe(text + "\n[dead_man]\nwithin = \"10m\"\n");
+  process.start();
+  Agent agent(loop, process.socket());
+  agent.relay.deliver("api", host.sign(kind_of(host, CommandKind::confirm, "v1", 1)));
+  ASSERT_TRUE(turn_until(
+      loop, [&] { return agent.heard && *agent.heard && (*agent.heard)->confirmed == "v1"; }));
+  write_text(host.root() / "sick-v2", "");
+  turn_until(
+      loop, [] { return false; }, 1.2);  // it has a second to become healthy
+  agent.relay.hint_dead_man("api");
+  ASSERT_TRUE(turn_until(loop, [&] { return !actions_of(host).empty(); }));
+  EXPECT_FALSE(agent.relay.acting("api")) << "an end of the process is still an alarm";
+  ASSERT_TRUE(turn_until(loop, [&] { return agent.saw("accepted"); }));
+  EXPECT_EQ(agent.relay.cause_of("api", "v1"), Cause::dead_man);
+  ASSERT_TRUE(turn_until(loop, [&] { return agent.saw("verified"); }));
+  EXPECT_EQ(agent.steps(), kWholeStory);
+  EXPECT_EQ(agent.events.front().kind, EventKind::rollback_step);
+  EXPECT_NE(agent.events.front().reason.find("dead-man"), std::string::npos);
+  EXPECT_EQ(agent.events.front().deploy, "");
+  EXPECT_EQ(host.running(), "v1");
+}
+
+TEST_F(RelayTest, AHintIsNotFollowedWhereRootDoesNotAllowIt) {
+  process.start();
+  Agent agent(loop, process.socket());
+  write_text(host.root() / "sick-v2", "");
+  agent.relay.hint_dead_man("api");
+  turn_until(
+      loop, [] { return false; }, 0.5);
+  EXPECT_TRUE(actions_of(host).empty());
+  EXPECT_TRUE(agent.events.empty());
+  EXPECT_EQ(host.running(), "v2");
 }
 
 }  // namespace

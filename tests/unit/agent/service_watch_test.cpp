@@ -237,10 +237,46 @@ TEST_F(ServiceWatchTest, AStartThatTheHelpersRollbackLedToSaysSo) {
   EXPECT_EQ(event(2).cause, Cause::rollback);
 }
 
+TEST(LedToStart, SaysWhatTheHelperWasDoing) {
+  constexpr int64_t kT = 1'790'000'000'000'000;
+  constexpr int64_t kSecond = 1'000'000;
+  HelperReply status{.answer = HelperAnswer::in_progress, .command = "ab", .condemned = "v2"};
+  status.target = "v1";
+  status.steps = {{"accepted", "", kT}};
+  EXPECT_EQ(led_to_start(status, "v1", kT + kSecond), Cause::rollback);
+  EXPECT_EQ(led_to_start(status, "v2", kT + kSecond), std::nullopt);
+  EXPECT_EQ(led_to_start(status, "v1", kT - 5 * kSecond), std::nullopt);
+  status.task = HelperTask::dead_man;
+  EXPECT_EQ(led_to_start(status, "v1", kT + kSecond), Cause::dead_man);
+  status.task = HelperTask::drill;
+  status.steps.push_back({"verified", "", kT + 2 * kSecond});
+  EXPECT_EQ(led_to_start(status, "v1", kT + kSecond), Cause::drill);
+  EXPECT_EQ(led_to_start(status, "v2", kT + 30 * kSecond), Cause::drill) << "it is on its way back";
+  status.steps.push_back({"drilled", "", kT + 40 * kSecond});
+  EXPECT_EQ(led_to_start(status, "v2", kT + 50 * kSecond), std::nullopt) << "somebody else";
+}
+
+TEST_F(ServiceWatchTest, AnotherVersionIsToldToWhoAsksTheHelper) {
+  int started = 0;
+  helper_.started = [&](const std::string& name) {
+    EXPECT_EQ(name, "api");
+    ++started;
+  };
+  auto child = run_service();
+  start_agent();
+  ASSERT_TRUE(wait_for_events(1));
+  EXPECT_EQ(started, 1);
+  child.end();
+  child = run_service();
+  ASSERT_TRUE(wait_for_events(3));
+  EXPECT_EQ(event(2).kind, EventKind::process_started);
+  EXPECT_EQ(started, 1) << "the same version";
+}
+
 TEST_F(ServiceWatchTest, WhileTheHelperActsOnlyItsTargetsStartIsItsDoing) {
   helper_.acting = [](const std::string&) { return true; };
-  helper_.acting_towards = [](const std::string&, const std::string& version) {
-    return version == "v1";
+  helper_.cause_of = [](const std::string&, const std::string& version) {
+    return version == "v1" ? std::optional(Cause::rollback) : std::nullopt;
   };
   helper_.call = [](const HelperRequest&, const HelperPort::Answer& answer) {
     answer(fail("it was killed"));
