@@ -35,7 +35,7 @@ int Traffic::pick_customer() {
 Arrival Traffic::request_of(int customer) {
   const double kind = draw_.unit();
   if (kind < kCheckout) {
-    const int cents = 100 + static_cast<int>(draw_.lognormal(3500, 0.8));
+    const int cents = 100 + static_cast<int>(draw_.lognormal(3500, 1.0));
     return {.path = "/checkout", .form = fmt::format("customer={}&cents={}", customer, cents)};
   }
   if (kind < kCheckout + kSearch) {

@@ -29,6 +29,8 @@ serin::Result<void> set(Config& config, const std::string& key, const std::strin
     (key == "port" ? config.port : config.partner_port) = *port;
   } else if (key == "partner_host") {
     config.partner_host = value;
+  } else if (key == "statsd") {
+    config.statsd = value;
   } else if (key == "client") {
     config.client = value;
   } else if (key == "data") {

@@ -13,6 +13,7 @@ struct Config {
   int port = 0;
   int partner_port = 0;
   std::string partner_host = "127.0.0.1";
+  std::string statsd;  ///< who is told of sales and charges, as "127.0.0.1:8125"; empty: nobody
   std::string client;  ///< what the partner knows this host by; default: by its port
   std::filesystem::path data;    ///< folder with shop.db, shared and read only
   std::filesystem::path orders;  ///< this host's own file of placed orders

@@ -76,12 +76,15 @@ int serve(const char* config_file) {
   auto timeout = payment_timeout(*config, *release);
   if (!timeout) return complain(timeout.error(), kBadConfig);
 
+  auto counters = shop::Counters::to(config->statsd);
+  if (!counters) return complain(counters.error(), kBadConfig);
+
   shop::Payment payment({.host = config->partner_host,
                          .port = config->partner_port,
                          .timeout_ms = *timeout,
                          .client = config->client},
-                        release->traits);
-  shop::Pages pages(*release, **catalogue, **orders, payment);
+                        release->traits, &*counters);
+  shop::Pages pages(*release, **catalogue, **orders, payment, &*counters);
   auto server = shop::Server::start(
       {.port = config->port, .release = release->name},
       [&pages](const shop::Request& request) { return pages.answer(request); },

@@ -208,6 +208,7 @@ Response Pages::checkout(const Request& request) {
   if (auto placed = orders_.place(customer, cents, charge.receipt); !placed) {
     throw std::runtime_error(placed.error().message);
   }
+  if (counters_) counters_->add("orders");
   if (release_.traits.leaves_sockets_open) warehouse_.tell(customer);
   return {.body = page("Thank you", fmt::format("<p>Receipt {}</p>", escaped(charge.receipt)))};
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "demo/shop/burdens.h"
+#include "demo/shop/counters.h"
 #include "demo/shop/payment.h"
 #include "demo/shop/release.h"
 #include "demo/shop/store.h"
@@ -29,11 +30,14 @@ struct Response {
 /// wrong in a page leaves it as an exception, and the server answers 500.
 class Pages {
  public:
-  Pages(const Release& release, Pool& catalogue, Orders& orders, Payment& payment)
+  /// `counters`, which must outlive it, hear of every order.
+  Pages(const Release& release, Pool& catalogue, Orders& orders, Payment& payment,
+        const Counters* counters = nullptr)
       : release_(release),
         catalogue_(catalogue),
         orders_(orders),
         payment_(payment),
+        counters_(counters),
         bestsellers_(catalogue) {}
   Response answer(const Request& request);
 
@@ -49,6 +53,7 @@ class Pages {
   Pool& catalogue_;
   Orders& orders_;
   Payment& payment_;
+  const Counters* counters_;
   Bestsellers bestsellers_;
   Sessions sessions_;
   Warehouse warehouse_;

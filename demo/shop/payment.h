@@ -5,8 +5,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "demo/shop/counters.h"
 #include "demo/shop/release.h"
 
 namespace shop {
@@ -28,7 +30,8 @@ struct PartnerAddress {
 /// twice the time-out, unless the release waits for more than an answer.
 class Payment {
  public:
-  Payment(PartnerAddress partner, const Traits& traits);
+  /// `counters`, which must outlive it, hear of every charge that was carried out.
+  Payment(PartnerAddress partner, const Traits& traits, const Counters* counters = nullptr);
   ~Payment();
   Payment(const Payment&) = delete;
   Payment& operator=(const Payment&) = delete;
@@ -44,12 +47,13 @@ class Payment {
   };
   std::unique_ptr<Handle> take();
   void give_back(std::unique_ptr<Handle> handle);
-  Answer ask(const char* path, int64_t customer, int64_t cents, long timeout_ms);
+  Answer ask(std::string_view path, int64_t customer, int64_t cents, long timeout_ms);
   Answer ask_hedged(int64_t customer, int64_t cents);
   Charge confirmed(Charge charge, int64_t customer, int64_t cents);
 
   const PartnerAddress partner_;
   const Traits traits_;
+  const Counters* counters_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Handle>> idle_;
   std::vector<std::future<Answer>> stragglers_;  ///< hedged calls that came second

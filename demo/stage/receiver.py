@@ -76,6 +76,10 @@ class Receiver:
                     seen.setdefault(alert["delivery"], alert)
             return list(seen.values())
 
+    def told(self, version, kind):
+        """Whether a message of that kind about the version has arrived."""
+        return any(alert["message"].get("kind") == kind for alert in self.of_version(version))
+
     def close(self):
         self._server.shutdown()
         self._server.server_close()

@@ -9,10 +9,11 @@ import time
 
 import network
 from core import API_PORT, NATS_PORT, Core
+from customers import Customers
 from edge import PARTNER_PORT, Edge
+from image import Impossible
 from machine import LOOK_SECONDS, group_roots
-from stage.api import Api
-from stage.clients import Clients
+from stage.api import Api, seconds_of
 from stage.hosts import install
 from stage.processes import Crew, DemoError, Program
 from stage.receiver import Receiver
@@ -41,8 +42,9 @@ class Shared:
 
 
 class Fleet:
-    def __init__(self, bin_dir, work, host_count, rate):
+    def __init__(self, bin_dir, packages, work, host_count, rate):
         self.bin = bin_dir
+        self.packages = packages
         self.work = work
         self.logs = work / "logs"
         self.logs.mkdir()
@@ -55,7 +57,7 @@ class Fleet:
                       for i in range(host_count)]
         self.shared = Shared(bin_dir, work, self.core.address)
         self.edge = Edge(bin_dir, work, self.crew, rate, SEED)
-        self.clients = Clients(self.edge.account)
+        self.clients = Customers(self.edge.account)
         self.api = Api(API_PORT, self.token, self.core.address)
 
     def machines(self):
@@ -71,8 +73,11 @@ class Fleet:
             machine.build(layers)
         self.core.furnish(self.receiver, self.token)
         began = time.monotonic()
-        self.core.boot()
-        self.core.wait_booted()
+        try:
+            self.core.boot()
+            self.core.wait_booted()
+        except DemoError as problem:
+            raise Impossible(f"no host can be booted here: {problem}") from None
         self.shared.public_key = self.core.make_key()
         self.core.start()
         for host in self.hosts:
@@ -151,7 +156,6 @@ class Fleet:
 
 
 def opened(deploy):
-    from stage.api import seconds_of
     return seconds_of(deploy["opened"])
 
 

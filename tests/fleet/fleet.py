@@ -17,6 +17,8 @@ sys.path.insert(0, str(SOURCE / "demo"))
 import image  # noqa: E402  (the path must be set first)
 import network  # noqa: E402
 from assembly import Fleet, remove_groups  # noqa: E402
+from faults import FAULTS  # noqa: E402
+from case import Wrong  # noqa: E402
 from releases import BY_NAME  # noqa: E402
 from stage.processes import DemoError  # noqa: E402
 from stage.story import Teller  # noqa: E402
@@ -39,10 +41,12 @@ def names(text, known, what):
 
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/fleet", description="Tries Serin on a fleet of real hosts that boot for it.")
-    parser.add_argument("--hosts", type=int, default=6, metavar="N", help="web hosts (default 6, at least 4)")
+    parser.add_argument("--hosts", type=int, default=8, metavar="N", help="web hosts (default 8, at least 4)")
     parser.add_argument("--rate", type=float, default=50, metavar="N", help="requests per second and host (default 50)")
     parser.add_argument("--releases", default="all", metavar="A,B", type=lambda t: names(t, BY_NAME, "release"),
                         help="which of them: all (default), none, or names: " + ", ".join(BY_NAME))
+    parser.add_argument("--faults", default="none", metavar="A,B", type=lambda t: names(t, FAULTS, "fault"),
+                        help="which of them: all, none (default), or names: " + ", ".join(FAULTS))
     parser.add_argument("--json", action="store_true",
                         help="the last line of standard output is one JSON object; the rest goes to standard error")
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end, until Ctrl-C")
@@ -68,7 +72,8 @@ def play(given, fleet, teller):
         outcome = trials.run(release, stage_of(release, fleet))
         outcomes.append(outcome)
         table.row(outcome)
-    result = summary(outcomes, fleet)
+    faults = [meet(name, trials, teller) for name in given.faults]
+    result = summary(outcomes, faults, fleet)
     if outcomes:
         teller.say()
         table.head()
@@ -76,6 +81,19 @@ def play(given, fleet, teller):
             table.row(outcome)
         table.foot(result)
     return result
+
+
+def meet(name, trials, teller):
+    """One fault, and whether everything ended right."""
+    teller.say(f"{name}: {FAULTS[name].__doc__}")
+    began = time.monotonic()
+    problem = ""
+    try:
+        FAULTS[name](trials)
+    except (Wrong, DemoError) as wrong:
+        problem = str(wrong)
+    teller.say(f"{name}: {'ended right' if not problem else f'WRONG: {problem}'} ({time.monotonic() - began:.0f} s)")
+    return {"fault": name, "right": not problem, "problem": problem}
 
 
 def stay(fleet, teller):
@@ -98,6 +116,7 @@ def outer_pid(pid):
     return pid
 
 
+SKIPPED = 77  # as ctest understands it
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -113,31 +132,38 @@ def main():
         signal.signal(number, stop)
     os.umask(0o022)
     teller = Teller(sys.stderr if given.json else sys.stdout)
-    fleet, well = None, False
+    fleet, well, status = None, False, 1
     try:
         layers = image.make(given.bare, given.packages, given.work, teller.say)
-        network.begin()
-        fleet = Fleet(given.bin, given.work, given.hosts, given.rate)
+        try:
+            network.begin()
+        except OSError as reason:
+            raise image.Impossible(f"no network of its own can be made here: {reason}") from None
+        fleet = Fleet(given.bin, given.packages, given.work, given.hosts, given.rate)
         fleet.start(layers, teller.say)
         result = play(given, fleet, teller)
         well = result["well"]
+        status = 0 if well else 1
         if given.json:
             print(json.dumps(result), flush=True)
         if given.keep:
             stay(fleet, teller)
     except KeyboardInterrupt:
         teller.say("Stopped.")
+    except image.Impossible as reason:
+        print(f"fleet: {reason}", flush=True)
+        status = SKIPPED
     except DemoError as problem:
         teller.say(f"It failed: {problem}")
     finally:
         if fleet:
-            if not well:
+            if not well and status != SKIPPED:
                 kept = pathlib.Path(f"/var/tmp/{given.work.name}-logs")
                 fleet.keep_logs(kept)
                 teller.say(f"Logs are kept in {kept}")
             fleet.end()
             remove_groups(fleet.groups)
-    return 0 if well else 1
+    return status
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -17,6 +18,10 @@ STOPPED = ("nginx", "nats-server")  # started only where they are wanted
 APT = "DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends"
 
 
+class Impossible(DemoError):
+    """Hosts cannot be made or booted here: not a fault of what is tested."""
+
+
 def run(argv, **options):
     done = subprocess.run([str(word) for word in argv], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           check=False, **options)
@@ -24,6 +29,12 @@ def run(argv, **options):
         raise DemoError(f"{' '.join(map(str, argv))} ended with status {done.returncode}:\n"
                         f"{(done.stderr or done.stdout)[-2000:]}")
     return done.stdout
+
+
+def make_disk(folder, size):
+    """A disk of its own for what a host writes: it can be full, and it outlives the host's power."""
+    folder.mkdir(parents=True)
+    run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", folder])
 
 
 def mount_overlay(layers, upper, scratch, root):
@@ -59,10 +70,28 @@ def _tools(cache, bare):
     if not kept.is_dir():
         fresh = cache / f"fleet-{key}.part"
         shutil.rmtree(fresh, ignore_errors=True)
-        _in_layer([bare], fresh, f"apt-get update -qq; {APT} install {' '.join(TOOLS)}; "
-                                 f"systemctl disable {' '.join(STOPPED)} 2>/dev/null; apt-get clean")
+        try:
+            _in_layer([bare], fresh, f"apt-get update -qq; {APT} install {' '.join(TOOLS)}; "
+                                     f"systemctl disable {' '.join(STOPPED)} 2>/dev/null; apt-get clean")
+        except DemoError as problem:
+            raise Impossible(f"what hosts need cannot be installed: {problem}") from None
         fresh.rename(kept)
     return kept / "upper"
+
+
+def newer_deb(packages, name, folder):
+    """The package `name` as its next version, put into `folder`; its file name."""
+    (deb,) = packages.glob(f"{name}_*.deb")
+    folder.mkdir(parents=True, exist_ok=True)
+    tree = folder / f"{name}.tree"
+    run(["dpkg-deb", "-R", deb, tree])
+    control = tree / "DEBIAN" / "control"
+    text = control.read_text(encoding="utf-8")
+    control.write_text(re.sub(r"^(Version: .*)$", r"\1.1", text, flags=re.MULTILINE), encoding="utf-8")
+    target = folder / f"{name}-next.deb"
+    run(["dpkg-deb", "-Znone", "--root-owner-group", "-b", tree, target])
+    shutil.rmtree(tree)
+    return target.name
 
 
 def make(bare, packages, work, say):

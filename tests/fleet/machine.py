@@ -5,11 +5,12 @@ import subprocess
 import time
 
 import network
-from image import mount_overlay
+from image import make_disk, mount_overlay
 from stage.processes import DemoError, Program
 
 BOOT_SECONDS = 60
 RUN_SECONDS = 60
+DISK_SIZE = "768m"
 LOOK_SECONDS = 0.1  # between two looks at a condition
 
 
@@ -42,7 +43,9 @@ class Machine:
     # Disk
 
     def build(self, layers):
-        mount_overlay(layers, self.folder / "upper", self.folder / "scratch", self.root)
+        disk = self.folder / "disk"
+        make_disk(disk, DISK_SIZE)
+        mount_overlay(layers, disk / "upper", disk / "scratch", self.root)
         self.write("/etc/hostname", f"{self.name}\n")
         self.write("/etc/hosts", f"127.0.0.1 localhost {self.name}\n")
         self.netns = network.add_host(self.name, self.address)

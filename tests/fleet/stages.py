@@ -5,7 +5,7 @@ import time
 from trial import NoStage
 
 INCIDENT_AFTER, INCIDENT_SECONDS, INCIDENT_TIMES = 30, 45, 8
-DEGRADED_SHARE = 0.3
+DEGRADED_SHARE = 0.15
 
 JOB = """\
 [Unit]

@@ -32,14 +32,15 @@ class Table:
                                   f"(at most {most:.0f})")
 
 
-def summary(outcomes, fleet):
+def summary(outcomes, faults, fleet):
     median = {kind: _median(outcomes, kind == "outright") for kind in ("outright", "statistical")}
     false_rollbacks = sum(o.false_rollbacks for o in outcomes)
     well = (all(o.as_lies for o in outcomes) and false_rollbacks == 0
+            and all(fault["right"] for fault in faults)
             and (median["outright"] or 0) <= MOST_OUTRIGHT and (median["statistical"] or 0) <= MOST_STATISTICAL)
     return {"hosts": len(fleet.hosts), "requests_per_second_and_host": fleet.edge.rate,
             "releases": [dataclasses.asdict(o) for o in outcomes], "median_seconds": median,
-            "false_rollbacks": false_rollbacks, "well": well}
+            "false_rollbacks": false_rollbacks, "faults": faults, "well": well}
 
 
 def _median(outcomes, outright):

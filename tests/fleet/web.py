@@ -5,6 +5,7 @@ from stage.api import Api
 
 GOOD = "good-1"
 SHOP_PORT = 8080
+STATSD = "127.0.0.1:8125"
 LOG = "/var/log/nginx/shop.access.log"
 LOG_FORMAT = '$remote_addr - - [$time_local] "$request" $status $body_bytes_sent $request_time "$uri"'
 
@@ -61,6 +62,15 @@ worse = "lower"
 field = "$uri"
 equals = "/checkout"
 
+[[requests]]
+source = "statsd"
+listen = "{STATSD}"
+
+[[business]]
+name = "charges"
+worse = "higher"
+metric = "shop.charges"
+
 [[rollback]]
 action = "release_symlink"
 releases = "/srv/shop/releases"
@@ -75,7 +85,7 @@ class Web(Machine):
         self.shared = shared
         self.binds = [(shared.data, "/srv/data")]
         self.write("/etc/shop.conf", f"port = {SHOP_PORT}\npartner_host = {shared.partner_host}\n"
-                   f"partner_port = {shared.partner_port}\nclient = {self.name}\ndata = /srv/data\n"
+                   f"partner_port = {shared.partner_port}\nclient = {self.name}\nstatsd = {STATSD}\ndata = /srv/data\n"
                    "orders = /var/lib/shop/orders.db\naccess_log = /dev/null\npayment_timeout = 800ms\n")
         self.write("/etc/systemd/system/shop.service", UNIT)
         self.write("/etc/nginx/nginx.conf", NGINX)

@@ -32,6 +32,20 @@ TEST_F(ShopConfig, ProductionsConfigurationIsRead) {
   EXPECT_EQ(config->payment_timeout, "800ms");
 }
 
+TEST_F(ShopConfig, OneOfManyHostsSaysWhoItIsAndWhereThePartnerIs) {
+  write("shop.conf", "port = 8080\npartner_host = 10.0.0.1\nclient = web-07\nstatsd = 127.0.0.1:8125\ndata = /d\naccess_log = /l\n");
+  const auto config = load_config(folder_ / "shop.conf");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->partner_host, "10.0.0.1");
+  EXPECT_EQ(config->client, "web-07");
+  EXPECT_EQ(config->statsd, "127.0.0.1:8125");
+}
+
+TEST_F(ShopConfig, AHostWithoutANameIsKnownByItsPort) {
+  write("shop.conf", "port = 8081\ndata = /d\naccess_log = /l\n");
+  EXPECT_EQ(load_config(folder_ / "shop.conf").value().client, "shop-8081");
+}
+
 TEST_F(ShopConfig, AMistakeNamesItsLine) {
   write("shop.conf", "port = 8081\nprot = 1\n");
   const auto config = load_config(folder_ / "shop.conf");

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
+#include <fstream>
 
 #include "demo/shop/data.h"
 
@@ -65,6 +67,17 @@ TEST_F(ShopPages, NullFieldBreaksOnLegacyRowsOnly) {
   auto statuses = all_customers();
   EXPECT_GT(statuses[500], 10);
   EXPECT_GT(statuses[200], 130);
+}
+
+TEST_F(ShopPages, ADatabaseInTroubleMakesEveryPageWait) {
+  serve({});
+  std::ofstream(folder_ / "LOAD") << "100\n";
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_EQ(get("/customer/1").status, 200U);
+  EXPECT_EQ(get("/customer/2").status, 200U);
+  const auto took = std::chrono::steady_clock::now() - began;
+  std::filesystem::remove(folder_ / "LOAD");
+  EXPECT_GT(took, std::chrono::milliseconds(100)) << "two round trips of some 300 ms";
 }
 
 TEST_F(ShopPages, SlowQueryAnswersTheSameStatus) {
