@@ -90,8 +90,8 @@ struct ServiceFile {
   std::variant<VersionBuildId, VersionSymlink, VersionFile, VersionPackage> version;
 
   struct Requests {
-    std::string source;                        ///< "access_log", "syslog", "statsd" or "prometheus"
-    std::filesystem::path path;                ///< access_log
+    std::string source;                        ///< "access_log", "syslog", "statsd", "prometheus", "recorder"
+    std::filesystem::path path;                ///< access_log; recorder: the folder of its files
     std::string format;                        ///< access_log, syslog: log_format text, or a preset
     std::optional<std::string> version_field;  ///< not prometheus; of statsd the name of a tag
     std::optional<double> slo_seconds;         ///< optional fixed latency edge
@@ -113,7 +113,7 @@ struct ServiceFile {
     /// Counted when a log field matches: `field = "$uri"`, `equals = "/checkout"` and a 2xx/3xx
     /// status. Both or neither.
     std::optional<std::string> field, equals;
-    /// Or a counter of statsd or Prometheus, from any such source of the service.
+    /// Or a counter of statsd, Prometheus or the recorder, from any such source of the service.
     std::vector<MetricSelector> metric;
     [[nodiscard]] bool has_source() const { return field.has_value() || !metric.empty(); }
   };

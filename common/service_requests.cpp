@@ -160,18 +160,19 @@ bool is_taken(std::string_view name) {
 }  // namespace
 
 ServiceFile::Requests read_requests(ConfigTable& table, const std::string& service_name) {
-  constexpr std::array<std::string_view, 4> kSources = {"access_log", "syslog", "statsd",
-                                                        "prometheus"};
-  constexpr std::array<std::string_view, 1> kLater = {"recorder"};
+  constexpr std::array<std::string_view, 5> kSources = {"access_log", "syslog", "statsd",
+                                                        "prometheus", "recorder"};
   ServiceFile::Requests requests;
   if (!table.has("source")) table.missing("source", "where requests are counted: \"access_log\"");
-  requests.source = word(table, "source", kSources, kLater).value_or("");
+  requests.source = word(table, "source", kSources, {}).value_or("");
   if (requests.source == "syslog") {
     read_syslog(table, requests, service_name);
   } else if (requests.source == "statsd") {
     read_statsd(table, requests);
   } else if (requests.source == "prometheus") {
     read_prometheus(table, requests);
+  } else if (requests.source == "recorder") {
+    requests.path = path(table, "path").value_or("/run/serin/agent/recorder");
   } else {
     read_access_log(table, requests);
   }
@@ -204,7 +205,7 @@ ServiceFile::Business read_business(ConfigTable& table) {
     table.problem("field", "must be a field of the format, such as \"$uri\"");
   }
   if (business.field && table.has("metric"))
-    table.problem("metric", "and field are one too many: a log counts it, or statsd or Prometheus");
+    table.problem("metric", "and field are one too many: a log counts it, or statsd, Prometheus or the recorder");
   return business;
 }
 

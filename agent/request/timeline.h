@@ -33,6 +33,8 @@ class Timeline {
   /// The latest span of a version.
   [[nodiscard]] const Span* of_version(std::string_view version) const;
   [[nodiscard]] const Span* by_id(uint32_t id) const;
+  /// Oldest first.
+  [[nodiscard]] const std::deque<Span>& spans() const { return spans_; }
   [[nodiscard]] const Span* last() const { return spans_.empty() ? nullptr : &spans_.back(); }
 
  private:

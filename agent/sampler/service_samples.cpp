@@ -85,7 +85,7 @@ void ServiceWatch::add_counters(Sample& sample, const Tally& tally) const {
 bool ServiceWatch::is_seen(const ServiceFile::Business& business) const {
   for (size_t i = 0; i < sources_.size(); ++i) {
     const std::string& source = service_.requests[i].source;
-    bool by_name = source == "statsd" || source == "prometheus";
+    bool by_name = source == "statsd" || source == "prometheus" || source == "recorder";
     if (by_name != business.metric.empty() && !sources_[i]->is_complete()) return false;
   }
   return business.has_source();
@@ -142,8 +142,9 @@ void ServiceWatch::add_unit_doubt(Sample& sample) const {
   if (!unit_->problem().empty())
     sample.absent.push_back({.metric = "unit", .reason = unit_->problem()});
   if (is_blind()) sample.phase = Phase::unattributed;
-  bool told_apart = std::ranges::all_of(
-      service_.requests, [](const auto& requests) { return requests.version_field.has_value(); });
+  bool told_apart = std::ranges::all_of(service_.requests, [](const auto& requests) {
+    return requests.version_field.has_value() || requests.source == "recorder";
+  });
   if (!unit_->side_by_side() || told_apart) return;
   sample.phase = Phase::unattributed;
   sample.absent.push_back(

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "agent/recorder/source.h"
 #include "common/log.h"
 
 namespace serin::agent {
@@ -15,6 +16,15 @@ constexpr uint64_t kFastLookMs = 50, kSlowLookMs = 200, kFastLooksUs = 60'000'00
 constexpr uint64_t kUnitWordMs = 80;  // an end is to be known within 100 ms, with or without a word
 constexpr uint64_t kOldStartUs =
     600'000'000;  // a start longer ago is told as of now: the stream drops old messages
+
+Result<std::unique_ptr<RequestSource>> make_recorder_source(
+    const ServiceFile& service, size_t index, const ServiceWatch::Environment& environment) {
+  return RecorderSource::make(service, index,
+                              {.state_dir = environment.state_dir,
+                               .judge = {.boot_id = environment.boot_id,
+                                         .proc = environment.probe.root}},
+                              environment.clock);
+}
 
 }  // namespace
 
@@ -35,7 +45,9 @@ Result<std::unique_ptr<ServiceWatch>> ServiceWatch::make(ServiceFile service,
                         .loop = environment.loop};
   Sources sources;
   for (size_t i = 0; i < service.requests.size(); ++i) {
-    auto source = make_request_source(service, i, setting);
+    auto source = service.requests[i].source == "recorder"
+                      ? make_recorder_source(service, i, environment)
+                      : make_request_source(service, i, setting);
     if (!source) return std::unexpected(source.error());
     sources.push_back(std::move(*source));
   }
