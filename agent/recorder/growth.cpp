@@ -11,8 +11,8 @@ namespace serin::agent {
 namespace {
 
 constexpr size_t kBuckets = RecorderHead::kColumns - 1;  // the last column has no duration
-/// In one reading, of one cell: far above what a host can do, and of all the 23,840 cells that there
-/// can be together still below the most that a histogram takes.
+/// In one reading, of one cell: far above what a host can do, and of all the 23,840 cells that
+/// there can be together still below the most that a histogram takes.
 constexpr uint64_t kMostGrowth = uint64_t{1} << 33;
 
 static_assert(SERIN_RECORDER_SCALE == ExpHistogram::kScale &&

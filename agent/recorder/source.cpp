@@ -76,6 +76,7 @@ void RecorderSource::look_at_folder(const Moment& now) {
   auto is_gone = [&](const auto& item) {
     return std::ranges::find(*entries, item.first, &RecorderFolder::Entry::name) == entries->end();
   };
+  making_.clear();
   std::erase_if(refused_, is_gone);
   std::erase_if(kept_, is_gone);
   for (const auto& entry : *entries)
@@ -97,7 +98,10 @@ bool RecorderSource::is_known(const RecorderFolder::Entry& entry) const {
 void RecorderSource::open(const RecorderFolder::Entry& entry, const Moment& now) {
   auto file = RecorderFile::open(folder_.fd(), entry.name);
   bool young = now.wall_us - entry.made_us < kMakingUs;
-  if (young && (!file || !*file)) return folder_.forget();  // it is being made
+  if (young && (!file || !*file)) {  // it may be in the making
+    if (!file) making_.push_back({.name = entry.name, .trouble = file.error().message});
+    return folder_.forget();
+  }
   if (!file) return leave(entry, now, file.error().message);
   if (!*file) return leave(entry, now, entry.name + ": its head was never written");
   if ((*file)->head().service != service_)
@@ -110,16 +114,15 @@ void RecorderSource::open(const RecorderFolder::Entry& entry, const Moment& now)
   add(std::move(**file), now);
 }
 
-/// What cannot be read is left alone while its writer lives, and else cleared away: it would be in
-/// the way of those that come.
+/// What cannot be read is left alone while its writer lives, and else to be cleared away: it would
+/// be in the way of those that come.
 void RecorderSource::leave(const RecorderFolder::Entry& entry, const Moment& now, std::string why) {
   UniqueFd fd(
       ::openat(folder_.fd(), entry.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   bool lives = look_at_process(proc_, entry.pid) || (fd && RecorderFile::locked_by(fd.get()) != 0);
   bool young = now.wall_us - entry.made_us < static_cast<int64_t>(kPatienceWithUnknownUs);
-  if (lives || young || !folder_.remove(entry.name, entry.identity))
-    return refuse(entry.name, entry.identity, std::move(why));
-  ++failures_;
+  if (!lives && !young) rubbish_.push_back(entry);
+  refuse(entry.name, entry.identity, std::move(why));
 }
 
 void RecorderSource::refuse(const std::string& name, FileIdentity identity, std::string why) {
@@ -236,6 +239,9 @@ void RecorderSource::commit(uint64_t boot_us) {
 }
 
 void RecorderSource::remove_dead() {
+  for (const auto& entry : rubbish_)
+    static_cast<void>(folder_.remove(entry.name, entry.identity));  // or it stays refused
+  rubbish_.clear();
   for (auto& one : files_)
     if (one.over && !folder_.remove(one.file.name(), one.file.identity()))
       kept_[one.file.name()] = {
@@ -256,7 +262,7 @@ void RecorderSource::save(uint64_t boot_us) {
 }
 
 std::vector<RecorderSource::FileWord> RecorderSource::words() const {
-  std::vector<FileWord> words;
+  std::vector<FileWord> words = making_;
   for (const auto& one : files_)
     words.push_back({.name = one.file.name(),
                      .requests = requests_in(one.file.head(), one.sums),

@@ -108,7 +108,9 @@ class RecorderSource : public RequestSource {
   uint32_t judged_span_ = 0;  ///< the timeline's last when the verdicts were given
   bool judge_all_ = false;
   std::vector<OneFile> files_;
+  std::vector<FileWord> making_;  ///< may be complete at the next look
   std::map<std::string, Refused> refused_;
+  std::vector<RecorderFolder::Entry> rubbish_;        ///< that nobody lives to write
   std::map<std::string, RecorderStore::Known> kept_;  ///< over, but may not be removed
   std::vector<uint64_t> reading_;                     ///< reused
   bool complete_ = false;

@@ -8,6 +8,7 @@
 #include "agent/request/line_reader.h"
 #include "agent/request/log_format.h"
 #include "agent/request/scrape_once.h"
+#include "agent/sampler/recorder_check.h"
 #include "agent/sampler/unit_check.h"
 #include "agent/service/running_release.h"
 
@@ -107,7 +108,8 @@ std::vector<ServiceCheck::Line> ServiceCheck::second(const Moment& now,
   if (service_.requests.empty())
     say(Mark::note, "requests",
         "none configured: only the process is watched, no errors and no latency");
-  for (size_t i = 0; i < service_.requests.size(); ++i) say_requests(i);
+  for (size_t i = 0; i < service_.requests.size(); ++i)
+    service_.requests[i].source == "recorder" ? say_recorder(i, now) : say_requests(i);
   say_business();
   say_rollback(journal, helper);
   return std::move(lines_);
@@ -125,14 +127,15 @@ void ServiceCheck::say_process(const Moment& now) {
       where = "cannot be seen: without systemd's word nobody knows which one it is";
     return say(Mark::bad, "process", where);
   }
-  std::string generation =
-      !unit_generation_.empty()
-          ? unit_generation_
-          : fmt::format("{}:{}:{}", boot_id_, process_->pid, process_->start_ticks);
   Moment start = moment_of_ticks(process_->start_ticks, now);
   say(Mark::good, "process",
       fmt::format("pid {}, started {} ago, generation {}", process_->pid,
-                  ago(now.boot_us - start.boot_us), generation));
+                  ago(now.boot_us - start.boot_us), generation()));
+}
+
+std::string ServiceCheck::generation() const {
+  if (!unit_generation_.empty()) return unit_generation_;
+  return fmt::format("{}:{}:{}", boot_id_, process_->pid, process_->start_ticks);
 }
 
 void ServiceCheck::say_version(const Moment& now, const HelperWord& helper) {
@@ -255,6 +258,14 @@ void ServiceCheck::say_log(size_t index) {
   if (!format->has_time())
     say(Mark::note, "cannot see",
         "when a request ended: the log format has no time, the moment of reading is taken");
+}
+
+void ServiceCheck::say_recorder(size_t index, const Moment& now) {
+  Timeline timeline;
+  if (process_)
+    timeline.begin(generation(), "", moment_of_ticks(process_->start_ticks, now).wall_us);
+  for (auto& line : check_recorder(service_, index, timeline, boot_id_))
+    lines_.push_back(std::move(line));
 }
 
 void ServiceCheck::say_business() {

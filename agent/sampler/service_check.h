@@ -60,8 +60,10 @@ class ServiceCheck {
   void say_requests(size_t index);
   void say_log(size_t index);
   void say_page(size_t index);
+  void say_recorder(size_t index, const Moment& now);
   void say_business();
   void say_rollback(const VersionJournal& journal, const HelperWord& helper);
+  [[nodiscard]] std::string generation() const;  ///< of process_
   void say_link(const ServiceFile::Rollback& action, const VersionJournal& journal);
 
   ServiceFile service_;

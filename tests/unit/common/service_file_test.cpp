@@ -186,13 +186,9 @@ TEST(ServiceFile, AVersionHasOneSource) {
 
 TEST(ServiceFile, UnknownSourcesAreAnsweredWithWhatThereIs) {
   const std::string rest = "path = \"/log\"\nformat = \"combined\"\n";
-  EXPECT_EQ(
-      problems_after_head("[[requests]]\nsource = \"recorder\"\n" + rest),
-      "api.toml:4: 'requests.source' \"recorder\" is not supported by this version; there are "
-      "access_log, syslog, statsd and prometheus");
   EXPECT_EQ(problems_after_head("[[requests]]\nsource = \"acces_log\"\n" + rest),
             "api.toml:4: 'requests.source' \"acces_log\" is not known; there are access_log, "
-            "syslog, statsd and prometheus");
+            "syslog, statsd, prometheus and recorder");
   EXPECT_EQ(
       problems_after_head("[[requests]]\n"),
       "api.toml:3: missing key 'requests.source': where requests are counted: \"access_log\"\n"
@@ -233,6 +229,14 @@ TEST(ServiceFile, EachSourceHasKeysOfItsOwn) {
   EXPECT_EQ(scraped.latency.size(), 2U);
   EXPECT_EQ(scraped.interval_seconds, 5);
   EXPECT_TRUE(service->business.at(0).has_source());
+}
+
+TEST(ServiceFile, ARecorderNeedsNothingButItsName) {
+  auto file = parse("exe = \"/a\"\n[[requests]]\nsource = \"recorder\"\n");
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_EQ(file->requests.at(0).path, "/run/serin/agent/recorder");
+  EXPECT_EQ(problems_after_head("[[requests]]\nsource = \"recorder\"\nformat = \"combined\"\n"),
+            "api.toml:5: unknown key 'requests.format' (known here: path, slo, source)");
 }
 
 TEST(ServiceFile, AKeyOfAnotherSourceIsUnknown) {
@@ -316,29 +320,33 @@ TEST(ServiceFile, APackageIsNamedByTheActionOrByTheVersion) {
   ASSERT_TRUE(whole) << whole.error().message;
   EXPECT_EQ(std::get<ServiceFile::VersionPackage>(whole->version).name, "api");
   EXPECT_EQ(whole->rollback[0].packages, std::vector<std::string>{"api"});
-  EXPECT_EQ(whole->rollback[0].package_version.before + whole->rollback[0].package_version.after, "");
+  EXPECT_EQ(whole->rollback[0].package_version.before + whole->rollback[0].package_version.after,
+            "");
 
   const auto several = parse(
       "exe = \"/a\"\nversion = { symlink = \"/l\" }\n[[rollback]]\naction = \"package\"\n"
-      "package = [\"api\", \"libapi1.0+x\"]\npackage_version = \"1:{}-1\"\nrestart = \"a.service\"\n");
+      "package = [\"api\", \"libapi1.0+x\"]\npackage_version = \"1:{}-1\"\nrestart = "
+      "\"a.service\"\n");
   ASSERT_TRUE(several) << several.error().message;
   EXPECT_EQ(several->rollback[0].packages.size(), 2U);
   EXPECT_EQ(several->rollback[0].package_version.before, "1:");
   EXPECT_EQ(several->rollback[0].package_version.after, "-1");
 
-  EXPECT_EQ(problems_after_head("[[rollback]]\naction = \"package\"\n"),
-            "api.toml:3: missing key 'rollback.package': the package to put back; needed as the version "
-            "is not a package's\n"
-            "api.toml:3: missing key 'rollback.restart': what makes the old version run: a unit, a "
-            "command or a signal");
+  EXPECT_EQ(
+      problems_after_head("[[rollback]]\naction = \"package\"\n"),
+      "api.toml:3: missing key 'rollback.package': the package to put back; needed as the version "
+      "is not a package's\n"
+      "api.toml:3: missing key 'rollback.restart': what makes the old version run: a unit, a "
+      "command or a signal");
 }
 
 TEST(ServiceFile, APackagesNameAndVersionCanBeNothingElseOnACommandLine) {
   const std::string rest = "restart = \"a.service\"\n";
   for (const auto* name : {"", "-y", "a b", "api=1", "/tmp/x.deb", "api*", "a;b", "a\\nb"}) {
-    EXPECT_EQ(problems_after_head("[[rollback]]\naction = \"package\"\npackage = \"" +
-                                  std::string(name) + "\"\n" + rest),
-              "api.toml:5: 'rollback.package' must be the name of a package, or a list of at most 8")
+    EXPECT_EQ(
+        problems_after_head("[[rollback]]\naction = \"package\"\npackage = \"" + std::string(name) +
+                            "\"\n" + rest),
+        "api.toml:5: 'rollback.package' must be the name of a package, or a list of at most 8")
         << name;
     EXPECT_EQ(problems_of("exe = \"/a\"\nversion = { package = \"" + std::string(name) + "\" }\n"),
               "api.toml:2: 'version.package' must be the name of a package")
