@@ -28,7 +28,8 @@ bool FileTail::open_first() {
   bool first_look = !std::exchange(looked_, true);
   auto opened = LineReader::open(path_);
   problem_ = opened ? std::string{} : opened.error().message;
-  if (!opened) return false;
+  // Right after a rotation the path may name nothing yet.
+  if (!opened) return first_look && resume_ && resume_renamed();
   if (first_look && resume_ && resume(*opened)) return true;
   // A position in a file that is gone: what stands at the path now was never read.
   if (first_look) place(*opened, resume_ ? 0 : opened->size());
@@ -38,27 +39,32 @@ bool FileTail::open_first() {
 }
 
 bool FileTail::resume(LineReader& at_path) {
-  auto is_ours = [&](LineReader& reader) {
-    return reader.device() == resume_->device && reader.inode() == resume_->inode &&
-           reader.size() >= resume_->offset &&
-           reader.fingerprint().starts_with(resume_->fingerprint);
-  };
-  auto go_on = [&](LineReader reader) {
-    place(reader, resume_->offset);
-    reader_ = std::move(reader);
-    return true;
-  };
-  if (is_ours(at_path)) return go_on(std::move(at_path));
-  if (at_path.device() == resume_->device && at_path.inode() == resume_->inode) {
+  if (is_resumed(at_path)) {
+    place(at_path, resume_->offset);
+  } else if (at_path.device() == resume_->device && at_path.inode() == resume_->inode) {
     place(at_path, 0);  // the same file, cut meanwhile: all of it is new
     at_path.fingerprint();
-    reader_ = std::move(at_path);
+  } else {
+    return resume_renamed();
+  }
+  reader_ = std::move(at_path);
+  return true;
+}
+
+/// next_file() then finds the way to the path's file.
+bool FileTail::resume_renamed() {
+  for (auto& sibling : siblings()) {
+    if (!is_resumed(sibling)) continue;
+    place(sibling, resume_->offset);
+    reader_ = std::move(sibling);
     return true;
   }
-  for (auto& sibling : siblings())
-    if (is_ours(sibling))
-      return go_on(std::move(sibling));  // next_file() then finds the way to the path's file
   return false;
+}
+
+bool FileTail::is_resumed(LineReader& reader) const {
+  return reader.device() == resume_->device && reader.inode() == resume_->inode &&
+         reader.size() >= resume_->offset && reader.fingerprint().starts_with(resume_->fingerprint);
 }
 
 void FileTail::place(LineReader& reader, uint64_t offset) {

@@ -31,8 +31,9 @@ class FileTail {
  public:
   static constexpr size_t kMaxBytesPerPoll = 16U << 20;  // bounds the loop's pause to some 50 ms
   static constexpr uint64_t kMaxBacklogBytes =
-      64U << 20;                           // after an outage of the agent; older lines only mislead
-  static constexpr int kLingerPolls = 10;  // nginx reopens within milliseconds of its signal
+      64U << 20;  // after an outage of the agent; older lines only mislead
+  // nginx reopens within milliseconds; a child of Apache's writes on until its last request ends.
+  static constexpr int kLingerPolls = 60;
   static constexpr size_t kMaxOldFiles = 8;  // rotations within kLingerPolls
 
   struct Counts : LineCounts {
@@ -75,6 +76,8 @@ class FileTail {
 
   bool open_first();
   bool resume(LineReader& at_path);
+  bool resume_renamed();
+  bool is_resumed(LineReader& reader) const;
   void place(LineReader& reader, uint64_t offset);
   void restart_if_truncated();
   /// At the end of the current file: true when another one took its place.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "agent/request/log_values.h"
 
@@ -21,6 +22,7 @@ std::optional<uint16_t> status_of(std::string_view text) {
 
 MetricBatch::MetricBatch(const ServiceFile& service, size_t index)
     : counts_requests_(!service.requests.at(index).requests.empty()),
+      has_durations_(!service.requests.at(index).latency.empty()),
       slo_seconds_(service.requests.at(index).slo_seconds),
       levels_(service.business.size()) {}
 
@@ -69,7 +71,8 @@ uint64_t MetricBatch::Whole::take(double amount) {
 }
 
 void MetricBatch::flush(uint32_t now, Tallies& tallies) {
-  for (const auto& part : parts_) hand_over(part, tallies.of(part.span));
+  if (waiting_ > 0) of(waiting_span_).waited = std::exchange(waiting_, 0);
+  for (const auto& part : parts_) hand_over(part, now, tallies.of(part.span));
   parts_.clear();
   auto& levels = tallies.of(now).levels;
   for (size_t i = 0; i < levels_.size(); ++i)
@@ -78,7 +81,22 @@ void MetricBatch::flush(uint32_t now, Tallies& tallies) {
   if (owed_flushes_ > kMostOwedFlushes) owed_ = 0;
 }
 
-void MetricBatch::hand_over(const Part& part, Tally& tally) {
+/// How many of `own` requests are handed on, where `due` of them must not wait any longer and
+/// `shown` are known by their parts.
+uint64_t MetricBatch::settle(uint64_t own, uint64_t due, uint64_t shown) {
+  uint64_t paid = std::min(own, owed_);
+  own -= paid;
+  owed_ -= paid;
+  uint64_t given = std::max(shown, std::min(due, own));
+  if (own > given) {
+    waiting_ = own - given;
+  } else {
+    owed_ += given - own;
+  }
+  return given;
+}
+
+void MetricBatch::hand_over(const Part& part, uint32_t now, Tally& tally) {
   RequestMetrics sum{.requests = requests_.take(part.requests),
                      .errors = errors_.take(part.errors),
                      .aborted = aborted_.take(part.aborted),
@@ -86,15 +104,12 @@ void MetricBatch::hand_over(const Part& part, Tally& tally) {
                      .client = client_.take(part.client),
                      .slow_slo = part.slow,
                      .latency = part.latency};
-  uint64_t paid = std::min(sum.requests, owed_);
-  sum.requests -= paid;
-  owed_ -= paid;
   uint64_t shown =
       std::max(sum.errors + sum.aborted + sum.limited + sum.client, sum.latency.total());
-  if (sum.requests < shown) {
-    owed_ += shown - sum.requests;
-    sum.requests = shown;
-  }
+  bool may_wait = counts_requests_ && has_durations_ && part.span == now;
+  uint64_t due = part.waited + (may_wait ? 0 : sum.requests);
+  sum.requests = settle(part.waited + sum.requests, due, shown);
+  if (waiting_ > 0 && may_wait) waiting_span_ = now;
   add(tally.requests, sum);
   tally.failed += sum.errors;
   tally.answered += sum.requests - sum.errors - sum.aborted;

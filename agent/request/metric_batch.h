@@ -13,10 +13,11 @@ namespace serin::agent {
 /// Gathers what named metrics say of requests until the next poll, per span. Amounts may be
 /// fractions (sample rates, sums of money): whole requests are handed on, the rest is carried over.
 ///
-/// Metrics of one request do not arrive together: a failure may be counted before its request, a
-/// duration before both. So a request that is known by one of its parts is counted at once, and its
-/// own count, when it comes, only pays for that: in the long run both agree, and no interval ever
-/// holds more failures or durations than requests.
+/// Metrics of one request do not arrive together. Where requests have durations, those whose
+/// duration has not come yet wait for it until the next flush. A failure or duration that comes
+/// before its request is counted as one at once, and the request's own count, when it comes, only
+/// pays for that. So no interval ever holds more failures or durations than requests, and in the
+/// long run all agree.
 class MetricBatch {
  public:
   static constexpr int kMostOwedFlushes = 60;  ///< a count that did not come by then never will
@@ -44,6 +45,7 @@ class MetricBatch {
     double errors = 0, aborted = 0, limited = 0, client = 0;
     ExpHistogram latency;
     uint64_t slow = 0;
+    uint64_t waited = 0;  ///< requests of the flush before
     std::vector<double> business;
   };
   /// Takes fractions, gives whole numbers.
@@ -52,13 +54,17 @@ class MetricBatch {
     uint64_t take(double amount);
   };
   Part& of(uint32_t span);
-  void hand_over(const Part& part, Tally& tally);
+  void hand_over(const Part& part, uint32_t now, Tally& tally);
+  uint64_t settle(uint64_t own, uint64_t due, uint64_t shown);
 
   bool counts_requests_;  ///< by a metric of their own
+  bool has_durations_;
   std::optional<double> slo_seconds_;
   std::vector<Part> parts_;
   std::vector<std::optional<double>> levels_;
   Whole requests_, errors_, aborted_, limited_, client_, durations_;
+  uint64_t waiting_ = 0;  ///< requests of waiting_span_ whose duration may still come
+  uint32_t waiting_span_ = 0;
   uint64_t owed_ = 0;  ///< requests handed on that their own count has still to show
   int owed_flushes_ = 0;
 };

@@ -203,6 +203,37 @@ TEST_F(FileTailTest, ARotationWhileTheAgentWasAwayLosesNothing) {
   EXPECT_THAT(poll(second), ElementsAre("two", "three"));
 }
 
+TEST_F(FileTailTest, ARestartBetweenARenameAndTheNewFileLosesNothing) {
+  write_text(log_, "old\n");
+  poll();
+  append_text(log_, "one\n");
+  poll();
+  auto position = tail_.position();
+  fs::rename(log_, folder_ / "access.log.1");
+  append_text(folder_ / "access.log.1", "two\n");
+  FileTail second(log_, position);
+  EXPECT_THAT(poll(second), ElementsAre("two"));
+  append_text(folder_ / "access.log.1", "three\n");
+  write_text(log_, "four\n");
+  EXPECT_THAT(poll(second), ElementsAre("three", "four"));
+}
+
+TEST_F(FileTailTest, ALogThatGrowsByAGigabyteIsReadPieceByPiece) {
+  write_text(log_, "old\n");
+  poll();
+  fs::resize_file(log_, uint64_t{1} << 30);
+  append_text(log_, "\nlast\n");
+  std::vector<std::string> lines;
+  size_t polls = 0;
+  for (size_t read = 1; read > 0; ++polls) {
+    read = tail_.poll([&](std::string_view line) { lines.emplace_back(line); });
+    ASSERT_LE(read, FileTail::kMaxBytesPerPoll + LineReader::kBlockBytes);
+  }
+  EXPECT_GE(polls, 64U);
+  EXPECT_THAT(lines, ElementsAre("last"));
+  EXPECT_EQ(tail_.counts().oversized, 1U);
+}
+
 TEST_F(FileTailTest, ATruncationWhileTheAgentWasAwayReadsFromTheBeginning) {
   write_text(log_, "a long first line\n");
   poll();

@@ -94,12 +94,14 @@ TEST_F(StatsdTest, CountersAndTimersBecomeRequests) {
   wanted().latency = {select("web.time")};
   open();
   Tally tally = send("web.requests:3|c\nweb.errors:1|c\nweb.time:100:200|ms\nother:9|c\n");
-  EXPECT_EQ(tally.requests.requests, 3U);
+  EXPECT_EQ(tally.requests.requests, 2U);
   EXPECT_EQ(tally.requests.errors, 1U);
   EXPECT_EQ(tally.requests.latency.total(), 2U);
   EXPECT_EQ(tally.requests.latency.at(ExpHistogram::index_of(0.1)), 1U);
-  EXPECT_EQ(tally.answered, 2U);
+  EXPECT_EQ(tally.answered, 1U);
   EXPECT_EQ(tally.failed, 1U);
+  EXPECT_EQ(poll().requests.requests, 1U);  // whose duration did not come
+  EXPECT_EQ(poll().requests.requests, 0U);
   EXPECT_EQ(source_->skipped(), 0U);
   EXPECT_EQ(source_->no_latency(), "");
 }
@@ -140,6 +142,15 @@ TEST_F(StatsdTest, AFailureThatIsToldBeforeItsRequestIsOneRequest) {
   Tally second = send("web.requests:8|c");
   EXPECT_EQ(second.requests.requests, 3U);
   EXPECT_EQ(second.requests.errors, 0U);
+}
+
+TEST_F(StatsdTest, ADurationThatComesAfterItsRequestIsNoOtherRequest) {
+  wanted().latency = {select("web.time")};
+  open();
+  uint64_t requests = send("web.requests:3|c\nweb.time:1:1|ms").requests.requests;
+  requests += send("web.requests:2|c\nweb.time:1:1:1|ms").requests.requests;
+  requests += poll().requests.requests;
+  EXPECT_EQ(requests, 5U);
 }
 
 TEST_F(StatsdTest, ACountThatNeverComesIsNotOwedForEver) {
