@@ -148,7 +148,7 @@ class Inquiry {
                                  writable ? "is writable" : "is not a writable folder")});
     if (::geteuid() == 0)
       lines.push_back({Line::Mark::note, "user",
-                       "you are root and may read more than the agent: runuser -u serin -G adm -- "
+                       "you are root and may read more than the agent: runuser -u serin -g serin -G adm -- "
                        "serin-agent check shows what it sees"});
     return lines;
   }

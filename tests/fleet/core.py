@@ -39,7 +39,7 @@ class Core(Machine):
                    f'[[notify]]\nkind = "webhook"\nurl = "http://{receiver.address}:{receiver.port}/alerts"\n'
                    'secret_file = "/etc/serin/notify.d/webhook.secret"\n'
                    'on = ["rollback", "rolled_back", "rollback_failed", "recovered", "not_the_cause", "passed",'
-                   ' "inconclusive", "frozen", "fleet_incident", "condemned_returned", "host_conflict"]\n')
+                   ' "inconclusive", "frozen", "fleet_incident", "condemned_returned", "host_conflict", "drift"]\n')
 
     def make_key(self):
         """The key that signs commands; its public half, for the hosts. Before the aggregator starts."""
