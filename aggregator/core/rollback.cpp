@@ -46,6 +46,9 @@ void Fold::State::decide_rollback(Service& service, Deploy& deploy, Reason reaso
     if (!actor.empty() && deploy.open() && !deploy.acting() && deploy.state != DeployState::rolled_back) {
       deploy.actor = actor;
       begin_rollback(service, deploy);
+    } else if (!actor.empty() && deploy.state == DeployState::rollback_failed) {
+      deploy.actor = actor;
+      try_again(service, deploy);
     }
     return;
   }
@@ -137,6 +140,21 @@ void Fold::State::begin_rollback(Service& service, Deploy& deploy) {
   after_steps(service, deploy);
 }
 
+/// A person has mended what stood in the way, and asks once more.
+void Fold::State::try_again(Service& service, Deploy& deploy) {
+  for (Canary& canary : deploy.canaries) {
+    if (!canary.failed || canary.left) continue;
+    canary.failed = canary.failure_told = false;
+    canary.step.clear();
+    // What was refused was not begun; what was begun and failed its host carries out only by another id.
+    canary.superseded = std::exchange(canary.command, {});
+    canary.revision = 0;
+    ++canary.ordinal;
+  }
+  deploy.state = DeployState::rolling_back;
+  plan_commands(service, deploy);
+}
+
 /// Something forbids to act: watched on, and people must decide.
 void Fold::State::freeze(Service& service, Deploy& deploy, const std::string& why) {
   deploy.state = DeployState::frozen;
@@ -213,7 +231,9 @@ void Fold::State::plan_commands(Service& service, Deploy& deploy) {
   for (Canary& canary : deploy.canaries) {
     const Track& track = *service.tracks[canary.host];
     if (books[track.host].in_conflict(now_us)) continue;
-    if (canary.in_flight()) {
+    // What was refused has changed nothing: asked for again from time to time, as what stood in the way may go.
+    const bool refused = canary.failed && canary.step == "refused" && !canary.left && !deploy.held;
+    if (canary.in_flight() || refused) {
       if (now_us >= canary.next_issue_us) command(service, deploy, canary);
       continue;
     }
@@ -296,6 +316,10 @@ void Fold::State::step_reported(Service& service, Track& track, const Event& eve
       return;
     }
     canary->taken_back = false;  // too late: it is being done
+    if (!ended_badly && canary->failed && canary->step == "refused") {
+      canary->failed = canary->failure_told = false;
+      deploy.state = DeployState::rolling_back;
+    }
     canary->step = event.step;
     canary->reason = event.reason;
     canary->next_issue_us = std::max(canary->next_issue_us, now_us + kReissueUs);

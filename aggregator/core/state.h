@@ -201,6 +201,7 @@ struct Fold::State {
   void begin_rollback(Service& service, Deploy& deploy);
   void freeze(Service& service, Deploy& deploy, const std::string& why);
   void put_back_one(Service& service, Deploy& deploy, const std::string& host);
+  void try_again(Service& service, Deploy& deploy);
   void plan_commands(Service& service, Deploy& deploy);
   std::string target_for(const Service& service, const Deploy& deploy, const Canary& canary) const;
   void command(Service& service, Deploy& deploy, Canary& canary);

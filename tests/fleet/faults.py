@@ -166,7 +166,7 @@ def upgrade(trials):
 
 
 def disk_full(trials):
-    """The disk of the host is full when it is commanded, and somebody makes room half a minute later."""
+    """The disk of the host is full when it is commanded, and somebody makes room and asks again."""
     case = Case(trials, "disk_full", behaviour="crash-loop", gated=False)
     case.host.unpack(case.version)  # it came while there was room
     case.host.try_run("dd", "if=/dev/zero", "of=/var/fill", "bs=64k")
@@ -174,7 +174,9 @@ def disk_full(trials):
     case.wait_decided()
     case.wait(lambda: any(e["kind"] in ("refused", "failed", "verified") for e in case.view()["timeline"]), 60,
               "the host has answered")
+    must(case.host.selected() == case.version, "something was changed without room to write it down")
     case.host.run("rm", "/var/fill")
+    case.act("rollback")  # rather than wait for the aggregator to ask again by itself
     case.wait_back()
     case.finish()
 

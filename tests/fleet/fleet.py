@@ -92,6 +92,7 @@ def meet(name, trials, teller):
         FAULTS[name](trials)
     except (Wrong, DemoError) as wrong:
         problem = str(wrong)
+        trials.put_right()
     teller.say(f"{name}: {'ended right' if not problem else f'WRONG: {problem}'} ({time.monotonic() - began:.0f} s)")
     return {"fault": name, "right": not problem, "problem": problem}
 

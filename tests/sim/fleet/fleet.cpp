@@ -295,6 +295,11 @@ void Fleet::roll_back(int index, const Command& command) {
     at(now_, step(index, command, "refused", "not_running: another version runs"));
     return;
   }
+  if (refusing_helpers_.contains(index)) {
+    hosts_[static_cast<size_t>(index)].commands.erase(command.id);  // not begun, and not remembered
+    at(now_, step(index, command, "refused", "action: /srv/shop has room for 0 KiB"));
+    return;
+  }
   at(now_, step(index, command, "accepted"));
   if (failing_helpers_.contains(index)) {
     at(now_ + 1, step(index, command, "failed", "the release is broken"));

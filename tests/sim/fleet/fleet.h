@@ -71,7 +71,8 @@ class Fleet {
   void silence(int host, double seconds, bool restart_agent);  ///< the agent is dead that long
   void bus_outage(double seconds);                           ///< agents keep their samples and send them afterwards
   void helper_fails(int host) { failing_helpers_.insert({host, true}); }
-  void helper_mended(int host) { failing_helpers_.erase(host); }
+  void helper_refuses(int host) { refusing_helpers_.insert(host); }  ///< it would not work
+  void helper_mended(int host) { failing_helpers_.erase(host), refusing_helpers_.erase(host); }
   void helper_fails_late(int host) { late_failing_helpers_.insert(host); }  ///< after the restart: not healthy
   void obeys(bool yes) { obeys_ = yes; }
   void cut_off(int host, double seconds);                    ///< from the bus: it keeps what it has to say, and hears nothing
@@ -157,7 +158,7 @@ class Fleet {
   std::multimap<double, std::function<void(Fleet&)>> agenda_;
   std::vector<std::pair<std::variant<Sample, Event, Control>, double>> held_back_;  ///< during an outage of the bus
   std::map<int, bool> failing_helpers_;
-  std::set<int> late_failing_helpers_;
+  std::set<int> late_failing_helpers_, refusing_helpers_;
   double now_ = 0, outage_until_ = 0, fleet_until_ = 0, fleet_factor_ = 1;
   double fleet_slow_until_ = 0, fleet_slower_ = 1;
   int64_t last_stored_us_ = 0;
