@@ -1,55 +1,31 @@
 #include "agent/rollback/readiness.h"
 
 #include <fmt/core.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 
+#include "agent/rollback/candidates.h"
 #include "agent/rollback/conditions.h"
 #include "agent/rollback/drill.h"
 #include "agent/rollback/inspect.h"
 #include "agent/rollback/standing.h"
-#include "common/ids.h"
 
 namespace serin::helper {
 namespace {
 
-constexpr size_t kMostCandidates = 3;   // each is looked at as closely as a command's target
-constexpr size_t kMostReleases = 1000;  // a folder of deploy users' may hold anything
+constexpr size_t kMostCandidates = 3;  // each is looked at as closely as a command's target
 
-struct Release {
-  std::string name;
-  int64_t changed_us = 0;
-};
-
-/// The folders in a releases folder, the one that changed last first.
-std::vector<Release> releases_in(const Releases& releases) {
-  std::vector<Release> found;
-  std::error_code error;
-  for (std::filesystem::directory_iterator at(releases.real_path(), error), end;
-       !error && at != end && found.size() < kMostReleases; at.increment(error)) {
-    struct stat facts {};
-    auto name = at->path().filename().native();
-    if (!is_release_name(name) || ::lstat(at->path().c_str(), &facts) != 0) continue;
-    if (!S_ISDIR(facts.st_mode)) continue;
-    found.push_back({std::move(name),
-                     int64_t{facts.st_ctim.tv_sec} * kSecondUs + facts.st_ctim.tv_nsec / 1000});
-  }
-  std::ranges::sort(found, std::greater{}, &Release::changed_us);
-  return found;
+/// Whether versions come from a folder of releases.
+bool has_folder(const ServiceFile& service) {
+  return package_of(service) == nullptr && releases_of(service).has_value();
 }
 
-/// The folder of releases, where that is what versions come from.
-std::optional<Releases> folder_of(const ServiceFile& service) {
-  return package_of(service) == nullptr ? releases_of(service) : std::nullopt;
-}
-
+/// What is there comes first; where nothing is seen lying there (a repository, a command's own
+/// place), what was confirmed.
 std::vector<std::string> candidates(const ServiceFile& service, const Standing& standing,
-                                    const std::string& current) {
-  std::vector<std::string> names;
-  if (const auto releases = folder_of(service)) {
-    for (auto& release : releases_in(*releases)) names.push_back(std::move(release.name));
-  } else {
+                                    const Settings& settings, const std::string& current) {
+  auto names = versions_there(service, settings);
+  if (!has_folder(service)) {
     for (const Word& word : standing.words()) names.push_back(word.version);
   }
   std::erase_if(names, [&](const std::string& name) {
@@ -80,14 +56,14 @@ Readiness try_candidates(const ServiceFile& service, const std::string& current,
   command.condemned = current;
   Readiness first = not_ready("target: no other release is there");
   bool none_looked_at = true;
-  for (const auto& target : candidates(service, standing, current)) {
+  for (const auto& target : candidates(service, standing, settings, current)) {
     command.target = target;
     const auto possible = check_possible(command, service, settings, clock);
     if (possible) return {.ready = Ready::yes, .text = {}, .target = target};
     if (std::exchange(none_looked_at, false)) first = not_ready(possible.error());
     if (possible.error().refusal != Refusal::target) break;  // the same for each of them
   }
-  if (none_looked_at && !folder_of(service) && !service.rollback.empty())
+  if (none_looked_at && !has_folder(service) && !service.rollback.empty())
     return {.ready = Ready::unknown, .text = "no version to go back to is known yet", .target = {}};
   return first;
 }

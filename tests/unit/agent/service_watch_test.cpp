@@ -45,6 +45,7 @@ class ServiceWatchTest : public testing::Test {
     file.version = ServiceFile::VersionSymlink{folder / "current"};
     file.requests.push_back(
         {.source = "access_log", .path = folder / "access.log", .format = format_});
+    file.dead_man = dead_man_;
     return file;
   }
   void start_agent() {
@@ -77,6 +78,7 @@ class ServiceWatchTest : public testing::Test {
   }
 
   TempFolder folder_;
+  std::optional<ServiceFile::DeadMan> dead_man_;
   std::string format_ = "$msec $status $request_time";
   HostClock clock_;
   UvLoop loop_;
@@ -254,6 +256,17 @@ TEST(LedToStart, SaysWhatTheHelperWasDoing) {
   EXPECT_EQ(led_to_start(status, "v2", kT + 30 * kSecond), Cause::drill) << "it is on its way back";
   status.steps.push_back({"drilled", "", kT + 40 * kSecond});
   EXPECT_EQ(led_to_start(status, "v2", kT + 50 * kSecond), std::nullopt) << "somebody else";
+}
+
+TEST_F(ServiceWatchTest, CutOffWithANewVersionThatFailsTheHelperHearsOfIt) {
+  std::string told;
+  helper_.cut_off = [&](const std::string& name) { told = name; };
+  dead_man_ = ServiceFile::DeadMan{.within_seconds = 600};
+  auto child = run_service();
+  start_agent();
+  EXPECT_FALSE(run_until(loop_, [&] { return !told.empty(); })) << "not before ten seconds";
+  ASSERT_TRUE(run_until(loop_, [&] { return !told.empty(); }));
+  EXPECT_EQ(told, "api");
 }
 
 TEST_F(ServiceWatchTest, AnotherVersionIsToldToWhoAsksTheHelper) {

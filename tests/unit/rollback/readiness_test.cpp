@@ -1,10 +1,12 @@
 #include "agent/rollback/readiness.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 
+#include "agent/rollback/candidates.h"
 #include "agent/rollback/drill.h"
 #include "tests/support/rollback/dying.h"
 
@@ -128,6 +130,23 @@ TEST_F(ReadinessTest, WithoutReleasesTheConfirmedVersionIsTheTarget) {
   EXPECT_EQ(name(unknown.ready), "unknown") << unknown.ready_text;
   ASSERT_EQ(confirm("1.0").answer, HelperAnswer::done);
   expect_ready("1.0");
+}
+
+TEST_F(ReadinessTest, OfAPackageWhatLiesInAptsCacheIsThere) {
+  host.settings.packages.archives = host.root() / "archives";
+  fs::create_directory(host.root() / "archives");
+  for (const char* file : {"api_1%3a1.4.2-1_amd64.deb", "api-tools_1%3a9-1_amd64.deb", "lock",
+                           "api_1%3a1.4.3-1_amd64.deb", "api_2.0_amd64.deb", "api_1%3a-1_all.deb"})
+    write_text(host.root() / "archives" / file, "");
+  ServiceFile service;
+  service.name = "api";
+  service.version = ServiceFile::VersionPackage{"api"};
+  ServiceFile::Rollback entry{.action = "package"};
+  entry.packages = {"api"};
+  entry.package_version = {.before = "1:", .after = "-1"};
+  service.rollback = {entry};
+  EXPECT_THAT(versions_there(service, host.settings),
+              testing::UnorderedElementsAre("1.4.2", "1.4.3"));
 }
 
 }  // namespace
