@@ -104,6 +104,7 @@ constexpr size_t kMostBusinessMetrics = 16;
 constexpr size_t kMostActions = 8;
 constexpr double kLongestDeadManSeconds = 3600;  // later a failure is hardly the version's
 constexpr size_t kMostUnits = 16;
+constexpr size_t kMostConfigFiles = 32;
 
 void read_process(ConfigTable& root, ServiceFile& service) {
   constexpr std::array<std::string_view, 3> kWays = {"unit", "pid_file", "exe"};
@@ -153,6 +154,22 @@ void read_version(ConfigTable& root, ServiceFile& service) {
   if (given != 1) {
     root.problem("version", "must have exactly one source: symlink, file, package or build_id");
   }
+}
+
+void read_config_files(ConfigTable& root, ServiceFile& service) {
+  auto files = root.strings("config");
+  if (!files) return;
+  if (files->size() > kMostConfigFiles)
+    root.problem("config", fmt::format("must not hold more than {} files", kMostConfigFiles));
+  for (const std::string& file : *files) {
+    const std::filesystem::path path(file);
+    const bool climbs = std::find(path.begin(), path.end(), "..") != path.end();
+    if (path.is_absolute() && !climbs && file.size() <= kMostTextBytes && !has_control(file)) continue;
+    root.problem("config", fmt::format("must hold absolute paths without \"..\", in which * and ? "
+                                       "stand for parts of a name; not \"{:.200}\"",
+                                       file));
+  }
+  service.config = std::move(*files);
 }
 
 /// The tables of a list, less those past the limit, which are a problem.
@@ -209,6 +226,7 @@ Result<ServiceFile> parse_service_file(std::string_view text, const std::filesys
   read_process(*root, service);
   read_version(*root, service);
   read_lists(*root, service);
+  read_config_files(*root, service);
   read_dead_man(*root, service);
   if (auto finished = root->finish(); !finished) return std::unexpected(finished.error());
   return service;

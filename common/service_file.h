@@ -28,6 +28,7 @@ Result<ScrapeUrl> parse_scrape_url(std::string_view text);
 ///   unit = "api.service"                        # or a list; or pid_file = "…"; or exe = "…"
 ///   version = { symlink = "/srv/api/current" }  # or { file = "…" }; or { package = "api" };
 ///                                               # default { build_id = true }
+///   config = ["/etc/api/*.toml"]                # whose changes are told, as hashes
 ///   [[requests]]
 ///   source = "access_log"
 ///   path = "/var/log/nginx/api.access.log"
@@ -155,6 +156,8 @@ struct ServiceFile {
     double timeout_seconds = 120;
   };
   std::vector<Rollback> rollback;  ///< tried in order
+  /// Configuration files, whose hashes are told: absolute, `*` and `?` stand for parts of a name.
+  std::vector<std::string> config;
 
   /// Root allows this host to go back without a signature: a new version that fails, unconfirmed,
   /// while nobody can be reached.

@@ -92,8 +92,8 @@ void FactBook::send(const Pairs& facts, bool all, const Moment& now) {
     event.kind = EventKind::facts;
     event.wall_us = now.wall_us;
     if (all && part == 0) event.step = fact::kAll;
-    for (size_t bytes = 0; next < facts.size() && bytes < kEventBytes &&
-                           event.facts.size() < limits::kFacts;
+    for (size_t bytes = 0;
+         next < facts.size() && bytes < kEventBytes && event.facts.size() < limits::kFacts;
          ++next) {
       bytes += facts[next].first.size() + facts[next].second.size() + kPairBytes;
       event.facts.push_back(facts[next]);
@@ -110,6 +110,12 @@ FactBook& FactBooks::of(const std::string& service) {
 
 void FactBooks::set_for_all(std::string_view name, std::string_view value) {
   for (auto& [service, book] : books_) book->set(name, value);
+}
+
+void FactBooks::set_for_others(std::string_view service, std::string_view name,
+                               std::string_view value) {
+  for (auto& [other, book] : books_)
+    if (other != service) book->set(name, value);
 }
 
 void FactBooks::turn(const Moment& now, bool connected, uint64_t connections) {

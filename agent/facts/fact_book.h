@@ -15,9 +15,10 @@
 
 namespace serin::agent {
 
-/// What is known of one service, of its process and of the host around it, as facts (schema/fact.h).
-/// Whoever knows something sets it; what changed goes out with the next turn(), in few events.
-/// Bounded: fact::kMost facts, kMostTurns batches at once and then one per kTurnUs. Loop's thread.
+/// What is known of one service, of its process and of the host around it, as facts
+/// (schema/fact.h). Whoever knows something sets it; what changed goes out with the next turn(), in
+/// few events. Bounded: fact::kMost facts, kMostTurns batches at once and then one per kTurnUs.
+/// Loop's thread.
 class FactBook {
  public:
   static constexpr uint64_t kTurnUs = 10'000'000;
@@ -32,7 +33,8 @@ class FactBook {
 
   FactBook(std::string service, Send send);
 
-  /// An empty value: the fact no longer holds. What a message could not carry is made plain and cut.
+  /// An empty value: the fact no longer holds. What a message could not carry is made plain and
+  /// cut.
   void set(std::string_view name, std::string_view value);
   /// It should be there and cannot be read.
   void absent(std::string_view name, std::string_view reason);
@@ -74,6 +76,8 @@ class FactBooks {
   FactBook& of(const std::string& service);
   /// For what is the same for all services.
   void set_for_all(std::string_view name, std::string_view value);
+  /// What the others should know of a service.
+  void set_for_others(std::string_view service, std::string_view name, std::string_view value);
   /// Once a second. `connections` counts up whenever the bus is there again. Nothing is sent before
   /// it is there for the first time; in an outage facts keep their place among the samples.
   void turn(const Moment& now, bool connected, uint64_t connections);

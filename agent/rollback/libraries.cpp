@@ -85,7 +85,8 @@ MappedLibraries mapped_libraries(const Settings& settings, const Running& runnin
   if (!maps) return {.known = false, .problem = maps.error().message};
   const UniqueFd root(::open((process / "root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!root)
-    return {.known = false, .problem = fmt::format("{}/root: {}", process.native(), errno_text(errno))};
+    return {.known = false,
+            .problem = fmt::format("{}/root: {}", process.native(), errno_text(errno))};
   const auto own = process_link(settings.proc, running.process.pid, "exe");
   std::map<std::string, std::string> ids;  // by name: two of one name are shown as one
   for (const std::string& path : executable_files(*maps)) {

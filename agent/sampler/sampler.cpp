@@ -29,6 +29,7 @@ uint64_t until_whole_second_ms(int64_t wall_us) {
 Sampler::Sampler(Options options, Uplink& uplink)
     : options_(std::move(options)),
       uplink_(uplink),
+      host_facts_(options_.roots),
       datagrams_(options_.loop),
       timer_(options_.loop, [this] { tick(); }) {
   if (options_.state_dir) journal_ = VersionJournal::load(journal_file(*options_.state_dir));
@@ -57,6 +58,11 @@ Result<void> Sampler::add(ServiceFile service) {
                                                        .units = options_.units,
                                                        .cgroups = options_.cgroups,
                                                        .facts = facts,
+                                                       .look_at_host =
+                                                           [this](const Moment& now) {
+                                                             look_at_host(now, true);
+                                                           },
+                                                       .roots = options_.roots,
                                                        .datagrams = &datagrams_});
   if (!watch) return std::unexpected(watch.error());
   services_.push_back(std::move(*watch));
@@ -89,8 +95,22 @@ void Sampler::tick() {
 
 void Sampler::tell_facts(const Moment& now) {
   if (options_.facts == nullptr) return;
+  look_at_host(now, false);
+  for (const auto& service : services_) {
+    std::string& told = versions_[service->name()];
+    if (service->version().empty() || service->version() == told) continue;
+    told = service->version();
+    options_.facts->set_for_others(service->name(), "service." + service->name(), told);
+  }
   const Uplink::Stats stats = uplink_.stats();
   options_.facts->turn(now, stats.connected, stats.reconnects);
+}
+
+void Sampler::look_at_host(const Moment& now, bool hurry) {
+  if (options_.facts == nullptr) return;
+  const FactPairs* facts = host_facts_.look(now, hurry);
+  if (facts == nullptr) return;
+  for (const auto& [name, value] : *facts) options_.facts->set_for_all(name, value);
 }
 
 void Sampler::heartbeat(const Moment& now) {

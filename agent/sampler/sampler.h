@@ -3,11 +3,13 @@
 #include <uv.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "agent/facts/fact_book.h"
+#include "agent/facts/host_facts.h"
 #include "agent/request/datagrams.h"
 #include "agent/sampler/service_watch.h"
 #include "agent/service/name_watch.h"
@@ -28,6 +30,7 @@ class Sampler {
     std::optional<std::filesystem::path> state_dir;
     UnitManager* units = nullptr;  ///< must outlive the sampler
     FactBooks* facts = nullptr;    ///< the same; null: none are told
+    HostRoots roots;               ///< where facts are read
     CgroupRoots cgroups = CgroupRoots::of_this_machine();
   };
 
@@ -47,10 +50,13 @@ class Sampler {
   void tick();
   void heartbeat(const Moment& now);
   void tell_facts(const Moment& now);
+  void look_at_host(const Moment& now, bool hurry);
 
   Options options_;
   Uplink& uplink_;
   VersionJournal journal_;
+  HostFacts host_facts_;
+  std::map<std::string, std::string, std::less<>> versions_;  ///< as the other services were told
   std::unique_ptr<NameWatch> names_;
   Datagrams datagrams_;
   std::vector<std::unique_ptr<ServiceWatch>> services_;

@@ -63,6 +63,7 @@ void ServiceWatch::unit_carried_on(const UnitProcess& process) {
   running_->probe = std::move(*probe);
   running_->last = running_->probe.read();
   running_->ended.reset();
+  if (facts_) facts_->started(process.pid, env_.clock.now());
   watch_exit();
 }
 

@@ -73,6 +73,9 @@ ServiceWatch::ServiceWatch(ServiceFile service, Environment environment,
       word_timer_(env_.loop, [this] { unit_->give_up(); }) {
   if (service_.dead_man) cut_off_.emplace(service_.dead_man->within_seconds);
   for (auto& source : sources_) source->start(timeline_, tallies_);
+  if (env_.facts != nullptr) {
+    facts_.emplace(*env_.facts, service_.name, service_.config, env_.helper, env_.roots);
+  }
   if (env_.names == nullptr) return;
   if (!source_.path().empty()) env_.names->add(source_.path(), [this] { source_.look(); });
   if (!finder_) return;
@@ -217,6 +220,7 @@ void ServiceWatch::end_generation(const Ending& ending) {
   cut(now, std::nullopt);
   flow_.flush();
   commit_sources(now);
+  if (facts_) facts_->ended();
   Running gone = std::move(*running_);
   running_.reset();
   phases_.ended();
@@ -269,7 +273,7 @@ void ServiceWatch::announce(const GenerationRecord& record, bool repeated) {
   if (!old) told.wall_us = start.wall_us;
   env_.uplink.send(std::move(told), old ? now.boot_us : start.boot_us);
   if (!old) flow_.hurry(now.boot_us);
-  tell_facts(record.kind, now);
+  tell_facts(record, now);
   const bool other_version = record.kind == EventKind::version_started;
   if (other_version || version_since_us_ == 0) version_since_us_ = record.start_us;
   if (other_version) answers_ = false;
@@ -281,9 +285,15 @@ void ServiceWatch::announce(const GenerationRecord& record, bool repeated) {
 }
 
 /// Who watches the new version has to know on what it runs, and at once.
-void ServiceWatch::tell_facts(EventKind start, const Moment& now) {
-  if (env_.facts == nullptr) return;
-  if (start == EventKind::version_started) env_.facts->tell_all();
+void ServiceWatch::tell_facts(const GenerationRecord& start, const Moment& now) {
+  if (!facts_) return;
+  if (running_ && running_->start.generation == start.generation) {
+    facts_->started(running_->start.pid, now);
+  }
+  if (start.kind == EventKind::version_started) {
+    if (env_.look_at_host) env_.look_at_host(now);
+    env_.facts->tell_all();
+  }
   env_.facts->turn(now);
 }
 
@@ -326,6 +336,7 @@ void ServiceWatch::watch_cut_off(const Moment& now) {
 
 void ServiceWatch::tick(const Moment& now) {
   source_.look();
+  if (facts_) facts_->tick(now);
   if (running_) {
     auto reading = running_->probe.read();
     if (!reading) {
@@ -360,6 +371,10 @@ void ServiceWatch::farewell(const Moment& now) {
     final.version = running_->version;
   }
   env_.uplink.send(std::move(final), now.boot_us);
+}
+
+std::string_view ServiceWatch::version() const {
+  return running_ ? std::string_view(running_->version) : std::string_view{};
 }
 
 uint64_t ServiceWatch::lines_skipped() const {

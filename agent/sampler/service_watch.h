@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/facts/fact_book.h"
+#include "agent/facts/service_facts.h"
 #include "agent/probe/service_probe.h"
 #include "agent/request/request_source.h"
 #include "agent/sampler/announcer.h"
@@ -46,6 +47,8 @@ class ServiceWatch {
     UnitManager* units = nullptr;  ///< absent: services by unit are an error
     CgroupRoots cgroups;
     FactBook* facts = nullptr;  ///< null: none are told
+    std::function<void(const Moment&)> look_at_host;  ///< what it is like may have changed
+    HostRoots roots;                                  ///< where facts are read
     Datagrams* datagrams = nullptr;
   };
 
@@ -64,6 +67,8 @@ class ServiceWatch {
   [[nodiscard]] const std::string& name() const { return service_.name; }
   /// Lines, datagrams and values that could not be used.
   [[nodiscard]] uint64_t lines_skipped() const;
+  /// Of what runs; empty when nothing does, and while it is not known.
+  [[nodiscard]] std::string_view version() const;
 
  private:
   struct Start {
@@ -100,7 +105,7 @@ class ServiceWatch {
   void end_generation(const Ending& ending);
   void open_empty_span(const Moment& now);
   void announce(const GenerationRecord& record, bool repeated);
-  void tell_facts(EventKind start, const Moment& now);
+  void tell_facts(const GenerationRecord& start, const Moment& now);
   void watch_cut_off(const Moment& now);
   void send_died(const std::string& generation, const Ending& ending, const Moment& at);
   void wait_for_start();
@@ -140,6 +145,7 @@ class ServiceWatch {
   std::unique_ptr<CgroupWatch> group_watch_;
   VersionSource source_;
   Announcer announcer_;
+  std::optional<ServiceFacts> facts_;
   PhaseTracker phases_;
   SampleFlow flow_;
   Timeline timeline_;

@@ -15,15 +15,18 @@ constexpr std::string_view kLibrary = "library.";
 /// The limits among the kernel's settings: beyond them calls fail or wait. Others change how fast
 /// something is, and are named.
 constexpr std::array<std::string_view, 7> kLimitingSettings = {
-    "sysctl.net.core.somaxconn",   "sysctl.net.ipv4.ip_local_port_range",
-    "sysctl.vm.max_map_count",     "sysctl.vm.overcommit_memory",
-    "sysctl.fs.file-max",          "sysctl.fs.nr_open",
+    "sysctl.net.core.somaxconn",
+    "sysctl.net.ipv4.ip_local_port_range",
+    "sysctl.vm.max_map_count",
+    "sysctl.vm.overcommit_memory",
+    "sysctl.fs.file-max",
+    "sysctl.fs.nr_open",
     "sysctl.net.ipv4.tcp_max_syn_backlog"};
 
 /// Derived by the kernel or by systemd from the memory's size.
-constexpr std::array<std::string_view, 5> kOfMemorySize = {
-    "limits.nproc", "limits.sigpending", "unit.tasks_max", "sysctl.fs.file-max",
-    "sysctl.net.ipv4.tcp_max_syn_backlog"};
+constexpr std::array<std::string_view, 5> kOfMemorySize = {"limits.nproc", "limits.sigpending",
+                                                           "unit.tasks_max", "sysctl.fs.file-max",
+                                                           "sysctl.net.ipv4.tcp_max_syn_backlog"};
 
 bool is_one_of(std::string_view word, const auto& list) {
   return std::ranges::find(list, word) != list.end();
@@ -68,7 +71,8 @@ FactKind kind_of(std::string_view fact) {
     return FactKind::blocking;
   }
   if (in("boot.") || in("package.") || in("service.")) return FactKind::own;
-  if (in("rollback.") || in("dead_man.") || in("facts.")) return FactKind::aside;
+  if (in("rollback.") || in("dead_man.") || in("facts.") || in("libraries."))
+    return FactKind::aside;
   return FactKind::named;
 }
 
@@ -81,7 +85,8 @@ void UsualFacts::add(const Facts& host) {
     if (!is_known(*value)) continue;
     libraries_ = libraries_ || name->starts_with(kLibrary);
     auto& values = facts_[*name];
-    const auto same = std::ranges::find_if(values, [&](const Value& v) { return *v.value == *value; });
+    const auto same =
+        std::ranges::find_if(values, [&](const Value& v) { return *v.value == *value; });
     if (same != values.end())
       ++same->hosts;
     else

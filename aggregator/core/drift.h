@@ -53,8 +53,8 @@ struct Difference {
 };
 
 /// What sets a canary host apart, blocking differences first; `before`: what was known there when
-/// the deploy came. A library of a name that the others do not map is blocking only where the version
-/// before mapped it there too: else the new version brought the need for it.
+/// the deploy came. A library of a name that the others do not map is blocking only where the
+/// version before mapped it there too: else the new version brought the need for it.
 std::vector<Difference> differences(const Facts& canary, const Facts& before,
                                     const UsualFacts& usual);
 

@@ -100,8 +100,7 @@ void Fold::State::leave_evidence(Service& service, Deploy& deploy, Canary& canar
 /// Every host of the deploy differs in more than the version.
 void Fold::State::drift_window(Service& service, Deploy& deploy) {
   if (deploy.present() == 0) return;
-  const auto length_us =
-      static_cast<int64_t>(policies.of(service.name).watch_window_seconds * 1e6);
+  const auto length_us = static_cast<int64_t>(policies.of(service.name).watch_window_seconds * 1e6);
   if (now_us < deploy.last_join_us + std::min(length_us, kGuardedUs)) return;
   Reason reason{.kind = ReasonKind::evidence, .metric = "drift"};
   reason.text = fmt::format("{} {} is inconclusive: drift: {}", service.name, deploy.version,

@@ -31,7 +31,8 @@ bool Facts::take(const Event& event, FactTexts& texts) {
   return changed;
 }
 
-/// What the event names stays until it is set, so that an unchanged fact does not look like a change.
+/// What the event names stays until it is set, so that an unchanged fact does not look like a
+/// change.
 bool Facts::begin_anew(const Event& event) {
   all_sequence_ = event.from.sequence;
   // Parts that were sent after it and came before it hold.
@@ -45,8 +46,9 @@ bool Facts::begin_anew(const Event& event) {
 
 bool Facts::set(const std::string& name, const std::string& value, uint64_t sequence,
                 FactTexts& texts) {
-  auto at = std::ranges::lower_bound(facts_, std::string_view(name), {},
-                                     [](const Fact& known) { return std::string_view(*known.name); });
+  auto at = std::ranges::lower_bound(facts_, std::string_view(name), {}, [](const Fact& known) {
+    return std::string_view(*known.name);
+  });
   const bool known = at != facts_.end() && *at->name == name;
   if (known && sequence < at->sequence) return false;
   if (value.empty()) {

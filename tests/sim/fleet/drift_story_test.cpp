@@ -57,10 +57,11 @@ TEST(Drift, IsShownWithItsDeployAndItsHost) {
   EXPECT_TRUE(deploy.drift[0].blocking);
   EXPECT_TRUE(deploy.hosts.at(0).drifted);
   EXPECT_EQ(deploy.verdict, "") << "the guardrails still look on";
-  EXPECT_EQ(told(fleet, "drift"),
-            "api v2 is not judged by web-00, which differs in more than the version: limits.nofile is "
-            "256/256 on web-00 and 65536/65536 on the others; no host is left to judge by; guardrails "
-            "still act");
+  EXPECT_EQ(
+      told(fleet, "drift"),
+      "api v2 is not judged by web-00, which differs in more than the version: limits.nofile is "
+      "256/256 on web-00 and 65536/65536 on the others; no host is left to judge by; guardrails "
+      "still act");
 }
 
 TEST(Drift, AnotherHostThatJoinsIsJudged) {
@@ -78,9 +79,10 @@ TEST(Drift, AConfigurationThatChangedWithTheDeployIsNamedBesideTheVerdict) {
   fleet.run_until(100);
   EXPECT_EQ(deploy_of(fleet).verdict, "rollback");
   const std::string text = told(fleet, "rollback");
-  EXPECT_NE(text.find("(what else differs: config./etc/api/api.toml is bbbb on web-00 and aaaa on the "
-                      "others (there it was aaaa before the deploy))"),
-            std::string::npos)
+  EXPECT_NE(
+      text.find("(what else differs: config./etc/api/api.toml is bbbb on web-00 and aaaa on the "
+                "others (there it was aaaa before the deploy))"),
+      std::string::npos)
       << text;
   EXPECT_EQ(told(fleet, "drift"), "");
 }

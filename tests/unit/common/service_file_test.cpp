@@ -565,5 +565,22 @@ TEST(ServiceFile, AFolderThatCannotBeReadIsSaid) {
   EXPECT_TRUE(load_service_folder(empty.path()).empty());
 }
 
+TEST(ServiceFile, NamesItsConfigurationFilesByPatterns) {
+  const auto file = parse_service_file("unit = \"api.service\"\nconfig = [\"/etc/api/*.toml\", \"/etc/a?i\"]\n",
+                                       "/etc/serin/services.d/api.toml");
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_EQ(file->config, (std::vector<std::string>{"/etc/api/*.toml", "/etc/a?i"}));
+}
+
+TEST(ServiceFile, RefusesConfigurationFilesThatCouldBeAnywhere) {
+  for (const char* path : {"etc/api.toml", "/etc/../root/x", "", "/etc/a\\u0001"}) {
+    const auto file = parse_service_file(
+        std::string("unit = \"api.service\"\nconfig = \"") + path + "\"\n",
+        "/etc/serin/services.d/api.toml");
+    ASSERT_FALSE(file) << path;
+    EXPECT_NE(file.error().message.find("config"), std::string::npos) << file.error().message;
+  }
+}
+
 }  // namespace
 }  // namespace serin

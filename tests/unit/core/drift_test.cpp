@@ -62,7 +62,8 @@ TEST_F(DriftTest, WhatTheCanaryCannotReadIsNotCompared) {
 }
 
 TEST_F(DriftTest, OtherSettingsAndFilesAreNamedOnly) {
-  others({{{"config./etc/api.toml", "aa"}, {"sysctl.vm.swappiness", "60"}, {"agent.version", "1"}}});
+  others(
+      {{{"config./etc/api.toml", "aa"}, {"sysctl.vm.swappiness", "60"}, {"agent.version", "1"}}});
   const auto found =
       of({{"config./etc/api.toml", "bb"}, {"sysctl.vm.swappiness", "1"}, {"agent.version", "2"}});
   ASSERT_EQ(found.size(), 3u);
@@ -102,8 +103,8 @@ TEST_F(DriftTest, ALibraryOfAnotherBuildIsBlocking) {
 
 TEST_F(DriftTest, ALibraryThatTheReleaseBeganToNeedIsTheReleasesOwnDoing) {
   others({{{"library.libc.so.6", "c"}}});
-  const auto found = of({{"library.libc.so.6", "c"}, {"library.libcurl.so.4", "d"}},
-                        {{"library.libc.so.6", "c"}});
+  const auto found =
+      of({{"library.libc.so.6", "c"}, {"library.libcurl.so.4", "d"}}, {{"library.libc.so.6", "c"}});
   ASSERT_EQ(found.size(), 1u);
   EXPECT_FALSE(found[0].blocking) << "it is named";
 }
@@ -125,16 +126,18 @@ TEST_F(DriftTest, LibrariesAreNotComparedWithHostsThatTellOfNone) {
 TEST_F(DriftTest, EachHostHasItsOwnBootAndPackagesAndOnlyAChangeIsNamed) {
   others({{{"boot.id", "a"}, {"package.hash", "x"}}});
   EXPECT_TRUE(of({{"boot.id", "b"}, {"package.hash", "y"}}).empty());
-  const auto found = of({{"boot.id", "c"}, {"package.hash", "z"}}, {{"boot.id", "b"}, {"package.hash", "y"}});
+  const auto found =
+      of({{"boot.id", "c"}, {"package.hash", "z"}}, {{"boot.id", "b"}, {"package.hash", "y"}});
   ASSERT_EQ(found.size(), 2u);
   EXPECT_FALSE(found[0].blocking);
 }
 
 TEST_F(DriftTest, ReadinessForARollbackIsNoDifference) {
-  others({{{"rollback.ready", "yes"}, {"dead_man.seconds", "600"}}});
-  EXPECT_TRUE(of({{"rollback.ready", "no: held"}, {"dead_man.seconds", "1"}},
-                 {{"rollback.ready", "yes"}, {"dead_man.seconds", "600"}})
-                  .empty());
+  others({{{"rollback.ready", "yes"}, {"dead_man.seconds", "600"}, {"libraries.left_out", "1"}}});
+  EXPECT_TRUE(
+      of({{"rollback.ready", "no: held"}, {"dead_man.seconds", "1"}, {"libraries.left_out", "9"}},
+         {{"rollback.ready", "yes"}, {"dead_man.seconds", "600"}})
+          .empty());
 }
 
 TEST_F(DriftTest, LimitsThatFollowTheMemorySizeMayDifferByAFactorOfTwo) {

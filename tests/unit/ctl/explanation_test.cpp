@@ -83,6 +83,26 @@ TEST(Explanation, NamesWhatIsNotJudgedAndWhy) {
   EXPECT_THAT(printed(fleet), HasSubstr("fds: " + fds->reason));
 }
 
+TEST(Explanation, NamesWhatElseDiffers) {
+  sim::Fleet fleet(sim::World{.seed = 4}, PolicySet{});
+  fleet.at(10, [](sim::Fleet& f) {
+    for (int host = 0; host < f.hosts(); ++host) {
+      f.fact(host, "kernel.release", host == 0 ? "6.1.0-21" : "6.1.0-18");
+      f.fact(host, "config./etc/api.toml", "aaaa");
+    }
+  });
+  fleet.at(60, [](sim::Fleet& f) {
+    f.start(0, "v2");
+    f.fact(0, "config./etc/api.toml", "bbbb");
+  });
+  fleet.run_until(80);
+  const std::string text = printed(fleet);
+  EXPECT_THAT(text, HasSubstr("What else differs kernel.release is 6.1.0-21 on web-00 and 6.1.0-18 on "
+                              "the others: it left the evidence"));
+  EXPECT_THAT(text, HasSubstr("config./etc/api.toml is bbbb on web-00 and aaaa on the others (there it "
+                              "was aaaa before the deploy)"));
+}
+
 TEST(Explanation, OfNoVerdictSaysWhatWouldHaveBeenSeen) {
   const sim::Fleet fleet = judged({}, 200);
   const Decision* decision = fleet.find(DecisionKind::inconclusive, "v2");

@@ -23,6 +23,7 @@ struct Machines {
   double memory_noise = 2e6;  ///< bytes
   double threads = 1;         ///< factor
   bool past = true;           ///< of the canary
+  uint32_t mute = 0;          ///< so many hosts have agents that report none of this
 };
 
 class Watch {
@@ -94,6 +95,7 @@ class Watch {
     s.fds =
         40 + std::floor(30 * std::fabs(noise_[h])) + std::floor(canary ? m_.descriptors(age) : 0);
     s.threads = std::round((8 + (h % 3)) * (canary ? m_.threads : 1));
+    if (h >= m_.hosts - m_.mute) s.cpu_seconds = s.rss_bytes = s.fds = s.threads = std::nullopt;
     return s;
   }
 
@@ -205,6 +207,16 @@ TEST(Gauges, CalibrationDoesNotLowerTheBarForLeaks) {
   }
   EXPECT_GT(threshold[0], 0);
   EXPECT_NEAR(threshold[1], threshold[0], 1e-9);
+}
+
+TEST(Gauges, WhatOnlySomeAgentsReportIsComparedAmongTheirHosts) {
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    Machines machines;
+    machines.mute = 12;
+    EXPECT_EQ(Watch(machines, seed).judge(300).first, "") << "those that say nothing are no zeroes";
+    machines.cpu = [](double) { return 1.6; };
+    EXPECT_EQ(Watch(machines, seed).judge(400).first, "cpu_per_request");
+  }
 }
 
 TEST(Gauges, AHostWithoutAPastHasNoLevels) {

@@ -35,8 +35,8 @@ constexpr const char* kMaps =
 
 TEST(ExecutableFiles, AreEachNamedOnceAndWithoutWhatNoFileSystemHolds) {
   EXPECT_THAT(executable_files(kMaps),
-              ElementsAre("/srv/my app/lib/libx.so", "/usr/bin/sleep", "/usr/lib/libssl.so.3 (deleted)",
-                          "/usr/lib/x86_64-linux-gnu/libc.so.6"));
+              ElementsAre("/srv/my app/lib/libx.so", "/usr/bin/sleep",
+                          "/usr/lib/libssl.so.3 (deleted)", "/usr/lib/x86_64-linux-gnu/libc.so.6"));
 }
 
 TEST(ExecutableFiles, OfRubbishAreNone) {
@@ -122,10 +122,9 @@ TEST_F(LibrariesTest, ThatAServiceTurnsIntoALinkAreNotFollowed) {
   map("/usr/lib/libx.so");
   map("/usr/lib/liby.so");
   map("/usr/lib/../../../secret");
-  EXPECT_THAT(look().list,
-              ElementsAre(MappedLibrary{"libx.so", "unreadable"},
-                          MappedLibrary{"liby.so", "unreadable"},
-                          MappedLibrary{"secret", "unreadable"}));
+  EXPECT_THAT(look().list, ElementsAre(MappedLibrary{"libx.so", "unreadable"},
+                                       MappedLibrary{"liby.so", "unreadable"},
+                                       MappedLibrary{"secret", "unreadable"}));
 }
 
 TEST_F(LibrariesTest, MoreThanAnAnswerHoldsAreCountedAndTheAnswerStillFits) {
