@@ -109,6 +109,12 @@ class Inquiry {
                    if (!reply) helper_problem_ = reply.error().message;
                    words_[service].inspect = std::move(reply);
                  });
+    ++open_;
+    helper_.call({.verb = HelperVerb::status, .service = service, .command = {}},
+                 [this, service](Result<HelperReply> reply) {
+                   --open_;
+                   words_[service].status = std::move(reply);
+                 });
   }
 
   void stop_when_done() {

@@ -97,7 +97,7 @@ fs::path dpkg_list(std::string_view name, const fs::path& dpkg) {
 }
 
 Result<std::optional<DpkgPackage>> dpkg_package(std::string_view name, const fs::path& dpkg) {
-  struct stat facts {};
+  struct stat facts{};
   DpkgPackage package;
   package.list = dpkg_list(name, dpkg);
   if (package.list.empty() || ::stat(package.list.c_str(), &facts) != 0) return std::nullopt;

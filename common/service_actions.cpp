@@ -39,9 +39,10 @@ ServiceFile::PackageVersion read_package_version(ConfigTable& table) {
   if (once) around.erase(hole, kHole.size());
   // A place of its own for the letters of a version: what stands around it may hold no others.
   if (!once || (!around.empty() && !is_package_version("0" + around))) {
-    table.problem("package_version",
-                  "must hold {} once, where the version goes, and only letters, digits and . + : ~ ^ _ "
-                  "- around it, such as \"{}-1\"");
+    table.problem(
+        "package_version",
+        "must hold {} once, where the version goes, and only letters, digits and . + : ~ ^ _ "
+        "- around it, such as \"{}-1\"");
     return {};
   }
   return {.before = text.substr(0, hole), .after = text.substr(hole + kHole.size())};
@@ -71,8 +72,9 @@ void read_flag(ConfigTable& table, ServiceFile::Rollback& rollback) {
   if (!table.has("file")) table.missing("file", "flagd's JSON file with the flag");
   if (!table.has("flag")) table.missing("flag", "the name of the flag to turn off");
   if (table.has("variant") == table.has("state")) {
-    table.problem(table.has("state") ? "state" : "flag",
-                  "is turned off either by its variant (such as \"off\") or by state = \"DISABLED\"");
+    table.problem(
+        table.has("state") ? "state" : "flag",
+        "is turned off either by its variant (such as \"off\") or by state = \"DISABLED\"");
   }
   rollback.flag.file = path(table, "file").value_or("");
   rollback.flag.name = table.string("flag").value_or("");
@@ -91,8 +93,8 @@ void read_flag(ConfigTable& table, ServiceFile::Rollback& rollback) {
 
 /// The action is a problem already; what belongs to it is not unknown.
 void tick_off_parameters(ConfigTable& table) {
-  for (const auto* key : {"releases", "link", "command", "package", "package_version", "file", "flag",
-                          "variant", "state"}) {
+  for (const auto* key : {"releases", "link", "command", "package", "package_version", "file",
+                          "flag", "variant", "state"}) {
     table.leave(key);
   }
 }

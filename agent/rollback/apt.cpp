@@ -25,30 +25,35 @@ constexpr size_t kMostNameBytes = 64;
 /// Nobody is there to answer; services are the restart's to touch, not a maintainer script's (what
 /// calls systemctl finds it offline); needrestart would restart others'.
 std::vector<std::string> environment() {
-  return {"DEBIAN_FRONTEND=noninteractive", "DEBIAN_PRIORITY=critical", "APT_LISTCHANGES_FRONTEND=none",
-          "NEEDRESTART_SUSPEND=1",          "UCF_FORCE_CONFFOLD=1",     "SYSTEMD_OFFLINE=1",
-          "LC_ALL=C",                       "HOME=/root"};
+  return {"DEBIAN_FRONTEND=noninteractive",
+          "DEBIAN_PRIORITY=critical",
+          "APT_LISTCHANGES_FRONTEND=none",
+          "NEEDRESTART_SUSPEND=1",
+          "UCF_FORCE_CONFFOLD=1",
+          "SYSTEMD_OFFLINE=1",
+          "LC_ALL=C",
+          "HOME=/root"};
 }
 
 int64_t seconds_left(int64_t deadline_boot_us, const Clock& clock) {
   return std::max<int64_t>((deadline_boot_us - clock.boot_us()) / kSecondUs, 1);
 }
 
-/// apt-get with everything decided beforehand: conffiles stay as they are, nothing is removed for it.
+/// apt-get with everything decided beforehand: conffiles stay as they are, nothing is removed for
+/// it.
 ProgramRun apt_get(const std::vector<std::string>& wanted, std::vector<std::string> options,
                    int64_t deadline_boot_us, const Settings& settings, const Clock& clock) {
   ProgramRun run{.argv = {settings.packages.apt_get.native(), "-q", "-y"},
                  .environment = environment(),
                  .deadline_boot_us = deadline_boot_us,
                  .before_start = {}};
-  const auto timeout =
-      fmt::format("DPkg::Lock::Timeout={}", seconds_left(deadline_boot_us, clock));
+  const auto timeout = fmt::format("DPkg::Lock::Timeout={}", seconds_left(deadline_boot_us, clock));
   for (const char* option : {"Dpkg::Options::=--force-confdef", "Dpkg::Options::=--force-confold",
                              "Dpkg::Use-Pty=0", timeout.c_str()}) {
     options.insert(options.end(), {"-o", option});
   }
-  options.insert(options.end(), {"--no-install-recommends", "--no-remove", "--allow-downgrades",
-                                 "install", "--"});
+  options.insert(options.end(),
+                 {"--no-install-recommends", "--no-remove", "--allow-downgrades", "install", "--"});
   run.argv.insert(run.argv.end(), options.begin(), options.end());
   run.argv.insert(run.argv.end(), wanted.begin(), wanted.end());
   return run;
@@ -57,7 +62,7 @@ ProgramRun apt_get(const std::vector<std::string>& wanted, std::vector<std::stri
 /// The process that holds one of dpkg's or apt's locks; 0 when none does.
 pid_t holder_of(const fs::path& lock) {
   const UniqueFd fd(::open(lock.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  struct flock query {};
+  struct flock query{};
   query.l_type = F_WRLCK;
   query.l_whence = SEEK_SET;
   if (!fd || ::fcntl(fd.get(), F_GETLK, &query) != 0 || query.l_type == F_UNLCK) return 0;
@@ -65,8 +70,8 @@ pid_t holder_of(const fs::path& lock) {
 }
 
 pid_t holder(const Settings& settings) {
-  for (const auto& lock : {settings.packages.dpkg / "lock-frontend", settings.packages.dpkg / "lock",
-                           settings.packages.archives / "lock"}) {
+  for (const auto& lock : {settings.packages.dpkg / "lock-frontend",
+                           settings.packages.dpkg / "lock", settings.packages.archives / "lock"}) {
     if (const pid_t pid = holder_of(lock); pid != 0) return pid;
   }
   return 0;
@@ -94,7 +99,8 @@ std::string cached_file(const std::string& name, const std::string& version,
   std::string escaped;
   for (const char c : version) escaped += c == ':' ? std::string("%3a") : std::string(1, c);
   for (const auto& architecture : {(*installed)->architecture, std::string("all")}) {
-    auto file = settings.packages.archives / fmt::format("{}_{}_{}.deb", name, escaped, architecture);
+    auto file =
+        settings.packages.archives / fmt::format("{}_{}_{}.deb", name, escaped, architecture);
     if (check_owned_file(file)) return file.native();
   }
   return {};
@@ -130,8 +136,8 @@ Result<void> judge_simulation(std::string_view said, const PackageJob& job) {
 }
 
 Result<void> simulate(const PackagePlan& plan, const Settings& settings, const Clock& clock) {
-  const auto said =
-      hear_tool(apt_get(plan.wanted, {"--simulate"}, clock.boot_us() + kAskUs, settings, clock), clock);
+  const auto said = hear_tool(
+      apt_get(plan.wanted, {"--simulate"}, clock.boot_us() + kAskUs, settings, clock), clock);
   if (!said) return std::unexpected(said.error());
   return judge_simulation(*said, plan.job);
 }
@@ -152,11 +158,11 @@ Result<void> check_unpacked_room(const PackagePlan& plan, const Settings& settin
   uint64_t bytes = kReserveBytes;
   for (const auto& wanted : plan.wanted) {
     const bool file = wanted.starts_with('/');
-    ProgramRun run{.argv = {settings.packages.apt_cache.native(), "show", "--no-all-versions", "--",
-                            wanted},
-                   .environment = environment(),
-                   .deadline_boot_us = clock.boot_us() + kAskUs,
-                   .before_start = {}};
+    ProgramRun run{
+        .argv = {settings.packages.apt_cache.native(), "show", "--no-all-versions", "--", wanted},
+        .environment = environment(),
+        .deadline_boot_us = clock.boot_us() + kAskUs,
+        .before_start = {}};
     if (file) run.argv = {settings.packages.dpkg_deb.native(), "-I", wanted, "control"};
     bytes += installed_bytes(ask_program(run, clock).value_or(""));
   }
@@ -194,7 +200,8 @@ bool dpkg_was_interrupted(const Settings& settings) {
   for (fs::directory_iterator at(settings.packages.dpkg / "updates", error), end;
        !error && at != end; at.increment(error)) {
     const auto name = at->path().filename().native();
-    if (std::ranges::all_of(name, [](unsigned char c) { return std::isdigit(c) != 0; })) return true;
+    if (std::ranges::all_of(name, [](unsigned char c) { return std::isdigit(c) != 0; }))
+      return true;
   }
   return false;
 }
@@ -211,6 +218,23 @@ Result<PackagePlan> prepare_apt(const PackageJob& job, int64_t deadline_boot_us,
       apt_get(plan->wanted, {"--download-only"}, deadline_boot_us, settings, clock), clock);
   if (!fetched) return std::unexpected(fetched.error());
   return plan;
+}
+
+Result<void> fetch_apt_again(const PackageJob& job, int64_t deadline_boot_us,
+                             const Settings& settings, const Clock& clock) {
+  for (const auto& name : job.names) {
+    if (!cached_file(name, job.version, settings, clock).empty()) continue;
+    const auto said =
+        hear_tool(apt_get({fmt::format("{}={}", name, job.version)},
+                          {"--reinstall", "--download-only"}, deadline_boot_us, settings, clock),
+                  clock);
+    if (!said) return std::unexpected(said.error());
+    if (said->find("is not possible, it cannot be downloaded") != std::string::npos) {
+      return fail(fmt::format("{} {} is neither in a repository nor in {}", name, job.version,
+                              settings.packages.archives.native()));
+    }
+  }
+  return {};
 }
 
 void mend_packages(const PackageJob& job, int64_t deadline_boot_us, const Settings& settings,

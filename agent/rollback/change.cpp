@@ -23,7 +23,13 @@ Result<PackagePlan> Attempt::plan_packages() const {
   const auto& c = context_;
   const auto job = package_job(entry_, c.command.target, c.settings, c.clock);
   if (!job) return std::unexpected(job.error());
-  return prepare_packages(*job, deadline_boot_us_, c.settings, c.clock);
+  auto plan = prepare_packages(*job, deadline_boot_us_, c.settings, c.clock);
+  if (!plan || c.command.kind != CommandKind::drill || !c.way.empty()) return plan;
+  const auto back = package_job(entry_, c.command.condemned, c.settings, c.clock);
+  const auto fetched = back ? fetch_again(*back, deadline_boot_us_, c.settings, c.clock)
+                            : Result<void>(std::unexpected(back.error()));
+  if (!fetched) return fail("the way back: " + fetched.error().message);
+  return plan;
 }
 
 /// Unlike a command it is done again after an interruption: a package manager goes on from where it
@@ -44,11 +50,11 @@ Result<void> Attempt::put_packages_back() {
     if (auto done = c.note("will_run", fmt::format("{}", fmt::join(plan->wanted, " "))); !done)
       return done;
   }
-  auto ran = install_packages(
-      *plan,
-      {.deadline_boot_us = deadline_boot_us_,
-       .before_start = [this](const Process& child) { return note_child(child); }},
-      c.settings, c.clock);
+  auto ran =
+      install_packages(*plan,
+                       {.deadline_boot_us = deadline_boot_us_,
+                        .before_start = [this](const Process& child) { return note_child(child); }},
+                       c.settings, c.clock);
   c.observer.reached("packages changed");
   return ran;
 }

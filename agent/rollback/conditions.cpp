@@ -10,6 +10,7 @@
 #include "agent/rollback/package.h"
 #include "agent/rollback/restart.h"
 #include "agent/rollback/room.h"
+#include "agent/rollback/standing.h"
 #include "agent/rollback/trust.h"
 #include "common/file.h"
 #include "common/ids.h"
@@ -19,7 +20,8 @@ namespace {
 
 constexpr size_t kMostHoldBytes = size_t{64} * 1024;
 constexpr size_t kShownHoldBytes = 200;
-constexpr uint64_t kLinkRoomBytes = uint64_t{64} * 1024;  // a link is an inode and a line of a folder
+constexpr uint64_t kLinkRoomBytes =
+    uint64_t{64} * 1024;  // a link is an inode and a line of a folder
 
 std::unexpected<Refused> refuse(Refusal refusal, std::string text) {
   return std::unexpected(Refused{refusal, std::move(text)});
@@ -27,7 +29,7 @@ std::unexpected<Refused> refuse(Refusal refusal, std::string text) {
 
 /// A hold counts when its file is there, readable or not: doubt never lets an action through.
 Judged<void> check_hold(const std::filesystem::path& file) {
-  struct stat facts {};
+  struct stat facts{};
   if (::lstat(file.c_str(), &facts) != 0 && errno == ENOENT) return {};
   auto text = read_file(file, kMostHoldBytes).value_or("");
   text = text.substr(0, std::min(text.find('\n'), kShownHoldBytes));
@@ -82,6 +84,20 @@ Judged<void> check_reversible(const Command& command, const ServiceFile& service
   return marked ? stays() : Judged<void>{};
 }
 
+/// A command that was issued before its target was condemned here comes too late. One that was
+/// issued after that knows of it.
+Judged<void> check_standing(const Command& command, const Settings& settings) {
+  const Standing standing(settings, command.service);
+  for (const Word& word : standing.words()) {
+    if (word.version != command.target || word.confirmed || word.issued_us <= command.issued_us)
+      continue;
+    return refuse(
+        Refusal::target,
+        fmt::format("{} was condemned itself after this command was issued", command.target));
+  }
+  return {};
+}
+
 Judged<void> check_target(const Command& command) {
   if (!is_release_name(command.target)) {
     return refuse(Refusal::target, "the target is not the name of a release");
@@ -119,10 +135,9 @@ Judged<void> check_switch(const ServiceFile::Rollback& entry, const ServiceFile&
   if (const auto value = read_link(link, *releases); !value) {
     return refuse(Refusal::action, value.error().message);
   }
-  const auto loadable =
-      check_release_loadable(entry, link, *releases,
-                             {.condemned = command.condemned, .target = command.target}, settings,
-                             clock);
+  const auto loadable = check_release_loadable(
+      entry, link, *releases, {.condemned = command.condemned, .target = command.target}, settings,
+      clock);
   if (!loadable) return refuse(Refusal::target, loadable.error().message);
   if (auto room = check_room(link.parent_path(), kLinkRoomBytes); !room)
     return refuse(Refusal::action, room.error().message);
@@ -162,7 +177,8 @@ Judged<void> check_flag_action(const ServiceFile::Rollback& entry, const Command
 
 Judged<void> check_action(const ServiceFile::Rollback& entry, const ServiceFile& service,
                           const Command& command, const Settings& settings, const Clock& clock) {
-  if (entry.action == "release_symlink") return check_switch(entry, service, command, settings, clock);
+  if (entry.action == "release_symlink")
+    return check_switch(entry, service, command, settings, clock);
   if (entry.action == "package") return check_package(entry, command, settings, clock);
   if (entry.action == "flag") return check_flag_action(entry, command);
   if (entry.action == "command") return check_command(entry, service, command);
@@ -185,7 +201,7 @@ Judged<ServiceFile> check_address(const Command& command, const Settings& settin
 
 Judged<ServiceFile> check_service(const std::string& name, const Settings& settings) {
   const auto file = settings.services / (name + ".toml");
-  struct stat facts {};
+  struct stat facts{};
   if (::lstat(file.c_str(), &facts) != 0) {
     return refuse(Refusal::service, fmt::format("{}: {}", file.native(), errno_text(errno)));
   }
@@ -223,6 +239,7 @@ Judged<void> check_conditions(const Command& command, const ServiceFile& service
 Judged<void> check_possible(const Command& command, const ServiceFile& service,
                             const Settings& settings, const Clock& clock) {
   if (auto sound = check_target(command); !sound) return sound;
+  if (auto fresh = check_standing(command, settings); !fresh) return fresh;
   if (auto free = check_reversible(command, service, settings, clock); !free) return free;
   return check_some_entry(command, service, settings, clock);
 }

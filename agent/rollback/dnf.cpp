@@ -29,17 +29,25 @@ Result<PackagePlan> prepare_dnf(const PackageJob& job, int64_t deadline_boot_us,
                                 const Settings& settings, const Clock& clock) {
   PackagePlan plan{.job = job, .wanted = {}, .verb = {}};
   for (const auto& name : job.names) plan.wanted.push_back(fmt::format("{}-{}", name, job.version));
-  Error first;
+  Error last;
   // A version that is not older is no downgrade to it; nothing of either is removed without a
   // further word.
   for (const char* verb : {"downgrade", "install"}) {
     plan.verb = verb;
-    const auto fetched =
-        hear_tool(dnf(plan, "--downloadonly", deadline_boot_us, settings), clock);
+    const auto fetched = hear_tool(dnf(plan, "--downloadonly", deadline_boot_us, settings), clock);
     if (fetched) return plan;
-    if (first.message.empty()) first = fetched.error();
+    last = fetched.error();  // it says more: that there is no such version at all
   }
-  return std::unexpected(first);
+  return std::unexpected(last);
+}
+
+Result<void> fetch_dnf_again(const PackageJob& job, int64_t deadline_boot_us,
+                             const Settings& settings, const Clock& clock) {
+  PackagePlan plan{.job = job, .wanted = {}, .verb = "reinstall"};
+  for (const auto& name : job.names) plan.wanted.push_back(fmt::format("{}-{}", name, job.version));
+  const auto fetched = hear_tool(dnf(plan, "--downloadonly", deadline_boot_us, settings), clock);
+  if (!fetched) return std::unexpected(fetched.error());
+  return {};
 }
 
 Result<void> install_dnf(const PackagePlan& plan, const PackageRun& run, const Settings& settings,

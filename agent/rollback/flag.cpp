@@ -22,7 +22,7 @@ namespace serin::helper {
 namespace {
 
 constexpr size_t kMostFileBytes = size_t{1024} * 1024;  // a flag file is a few KiB
-constexpr size_t kReserveBytes = size_t{64} * 1024;  // beside the new file
+constexpr size_t kReserveBytes = size_t{64} * 1024;     // beside the new file
 constexpr const char* kDisabled = "DISABLED";
 
 std::unexpected<Error> failed(const ServiceFile::Flag& flag, std::string_view what) {
@@ -33,7 +33,7 @@ std::unexpected<Error> failed(const ServiceFile::Flag& flag, std::string_view wh
 struct FlagFile {
   UniqueFd folder;
   uid_t writer = 0;  ///< with whose rights
-  struct stat facts {};
+  struct stat facts{};
   std::string text;
 };
 
@@ -53,7 +53,7 @@ Result<FlagFile> find_flag_file(const ServiceFile::Flag& flag) {
   auto opened = open_beneath(root.get(), folder.relative_path(), O_RDONLY | O_DIRECTORY);
   if (!opened) return failed(flag, "its folder " + opened.error().message);
   file.folder = std::move(*opened);
-  struct stat facts {};
+  struct stat facts{};
   if (::fstatat(file.folder.get(), flag.file.filename().c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0)
     return failed(flag, errno_text(errno));
   if (facts.st_uid == 0) {
@@ -155,7 +155,7 @@ Result<void> write_beside(const FlagFile& file, const std::string& temporary,
     if (!fd) return fail("cannot make a file beside it: " + errno_text(errno));
   }
   if (auto written = write_all(fd.get(), text, temporary); !written) return written;
-  struct stat ours {};
+  struct stat ours{};
   const bool same = ::fstat(fd.get(), &ours) == 0 && ours.st_uid == file.facts.st_uid &&
                     ours.st_gid == file.facts.st_gid;
   if (!same && ::fchown(fd.get(), file.facts.st_uid, file.facts.st_gid) != 0)
@@ -169,11 +169,11 @@ Result<void> put_in_place(const FlagFile& file, const std::string& name,
                           const std::string& temporary) {
   const auto rights = AsOwner::begin(file.writer);
   if (!rights) return std::unexpected(rights.error());
-  struct stat now {};
-  const bool same =
-      ::fstatat(file.folder.get(), name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0 &&
-      now.st_ino == file.facts.st_ino && now.st_mtim.tv_sec == file.facts.st_mtim.tv_sec &&
-      now.st_mtim.tv_nsec == file.facts.st_mtim.tv_nsec;
+  struct stat now{};
+  const bool same = ::fstatat(file.folder.get(), name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+                    now.st_ino == file.facts.st_ino &&
+                    now.st_mtim.tv_sec == file.facts.st_mtim.tv_sec &&
+                    now.st_mtim.tv_nsec == file.facts.st_mtim.tv_nsec;
   if (!same) return fail("somebody else changed it meanwhile");
   if (::renameat(file.folder.get(), temporary.c_str(), file.folder.get(), name.c_str()) != 0 ||
       ::fsync(file.folder.get()) != 0) {
@@ -189,7 +189,8 @@ Result<void> check_flag(const ServiceFile::Flag& flag) {
   if (!file) return std::unexpected(file.error());
   const auto found = find_flag(flag, file->text);
   if (!found) return std::unexpected(found.error());
-  if (is_off(flag, *found)) return failed(flag, fmt::format("flag \"{}\" is off already", flag.name));
+  if (is_off(flag, *found))
+    return failed(flag, fmt::format("flag \"{}\" is off already", flag.name));
   if (auto means = check_means(flag, *found); !means) return means;
   return check_room(flag.file.parent_path(), 2 * file->text.size() + kReserveBytes);
 }

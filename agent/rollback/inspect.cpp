@@ -29,7 +29,7 @@ struct Selected {
   std::string version{};  ///< empty when it cannot be told
   int64_t changed_us = 0;
   std::optional<InstalledPackage> package = std::nullopt;  ///< that it is the version of
-  std::string doubt{};                                     ///< why it cannot be told, where that is known
+  std::string doubt{};  ///< why it cannot be told, where that is known
 };
 
 Selected selected_by_link(const std::filesystem::path& link,
@@ -38,7 +38,7 @@ Selected selected_by_link(const std::filesystem::path& link,
     const auto value = read_link(link, *releases);
     return value ? Selected{value->release, value->changed_us} : Selected{};
   }
-  struct stat facts {};
+  struct stat facts{};
   std::error_code error;
   const auto name =
       std::filesystem::read_symlink(link, error).lexically_normal().filename().native();
@@ -47,7 +47,7 @@ Selected selected_by_link(const std::filesystem::path& link,
 }
 
 Selected selected_by_file(const std::filesystem::path& path) {
-  struct stat facts {};
+  struct stat facts{};
   const auto text = read_file(path, kMostVersionFileBytes);
   if (!text || ::stat(path.c_str(), &facts) != 0) return {};
   std::string version = text->substr(0, text->find('\n'));
@@ -63,8 +63,10 @@ Selected selected_by_package(const std::string& name, const Settings& settings,
   if (!installed) return {.doubt = installed.error().message};
   if (!*installed) return {.doubt = fmt::format("package {} is not installed", name)};
   if (!(*installed)->whole) {
-    return {.doubt = fmt::format("dpkg is replacing the files of {}, or was cut off while it did: where it is not "
-                                 "at work, run dpkg --configure -a", name)};
+    return {.doubt = fmt::format(
+                "dpkg is replacing the files of {}, or was cut off while it did: where it is not "
+                "at work, run dpkg --configure -a",
+                name)};
   }
   if (!is_version((*installed)->version)) return {};
   return {(*installed)->version, (*installed)->changed_us, std::move(*installed), {}};
@@ -90,7 +92,7 @@ int64_t started_us(const Process& process, const Clock& clock) {
 
 std::string artefact_of(const std::filesystem::path& path) {
   if (auto id = build_id(path)) return *id;
-  struct stat facts {};
+  struct stat facts{};
   if (::stat(path.c_str(), &facts) != 0) return {};
   return fmt::format("{}:{}:{}", facts.st_dev, facts.st_ino, ctime_us(facts));
 }
@@ -129,9 +131,10 @@ bool version_by_file(Running& running, const InstalledPackage& package, const Se
 
 void version_as_selected(Running& running, const Selected& selected, const Clock& clock) {
   if (selected.version.empty()) {
-    running.doubt = selected.doubt.empty()
-                        ? "nothing tells the version: no release folder, link or file of the service's own"
-                        : selected.doubt;
+    running.doubt =
+        selected.doubt.empty()
+            ? "nothing tells the version: no release folder, link or file of the service's own"
+            : selected.doubt;
     return;
   }
   const int64_t started = started_us(running.process, clock);
@@ -219,7 +222,7 @@ Result<Inspection> inspect(const ServiceFile& service, const Settings& settings,
     }
   }
   if (seen.changed_us == 0 && seen.running) {
-    struct stat facts {};
+    struct stat facts{};
     const auto exe = settings.proc / std::to_string(seen.running->process.pid) / "exe";
     if (::stat(exe.c_str(), &facts) == 0) seen.changed_us = ctime_us(facts);
   }

@@ -20,7 +20,7 @@
 namespace serin::helper {
 namespace {
 
-constexpr size_t kMostSegments = 128;  // real programs have about a dozen
+constexpr size_t kMostSegments = 128;   // real programs have about a dozen
 constexpr size_t kMostLineBytes = 256;  // as the kernel reads of a script's first line
 
 template <typename T>
@@ -38,7 +38,7 @@ Elf64_Half own_machine() {
 }
 
 Result<void> check_interpreter(const std::string& path) {
-  struct stat facts {};
+  struct stat facts{};
   if (!path.starts_with('/')) return {};
   if (::stat(path.c_str(), &facts) != 0) {
     return fail(fmt::format("has an interpreter {}: {}", path, errno_text(errno)));
@@ -54,8 +54,8 @@ Result<void> check_segments(int fd, const Elf64_Ehdr& header, uint64_t file_byte
   if (!read_at(fd, header.e_phoff, segments.data(), segments.size())) return fail("is cut off");
   for (const auto& segment : segments) {
     if (segment.p_type != PT_LOAD && segment.p_type != PT_INTERP) continue;
-    const bool inside = segment.p_offset <= file_bytes &&
-                        segment.p_filesz <= file_bytes - segment.p_offset;
+    const bool inside =
+        segment.p_offset <= file_bytes && segment.p_filesz <= file_bytes - segment.p_offset;
     if (!inside) return fail("is cut off");
     if (segment.p_type != PT_INTERP || segment.p_filesz > PATH_MAX) continue;
     std::string path(segment.p_filesz, '\0');
@@ -133,14 +133,14 @@ Result<void> check_named(const Named& named, const Releases& releases, const Rel
   const auto file = open_beneath(folder->get(), named.below, O_RDONLY | O_NONBLOCK);
   const auto sound = file ? check_loadable(file->get()) : Result<void>(fail(file.error().message));
   if (sound) return {};
-  return fail(fmt::format("release {}: {} {}", pair.target, named.below.native(),
-                          sound.error().message));
+  return fail(
+      fmt::format("release {}: {} {}", pair.target, named.below.native(), sound.error().message));
 }
 
 }  // namespace
 
 Result<void> check_loadable(int fd) {
-  struct stat facts {};
+  struct stat facts{};
   if (::fstat(fd, &facts) != 0) return fail(errno_text(errno));
   if (!S_ISREG(facts.st_mode)) return fail("is no regular file");
   if ((facts.st_mode & 0111) == 0) return fail("is not executable: chmod +x it");

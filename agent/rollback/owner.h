@@ -8,9 +8,9 @@
 
 namespace serin::helper {
 
-/// Until it ends, this thread meets files with the rights of another user alone (its own group, none
-/// further): what root opens, makes or renames meanwhile is what that user could. Only root can; for
-/// the helper's own user nothing changes.
+/// Until it ends, this thread meets files with the rights of another user alone (its own group,
+/// none further): what root opens, makes or renames meanwhile is what that user could. Only root
+/// can; for the helper's own user nothing changes.
 class AsOwner {
  public:
   static Result<AsOwner> begin(uid_t owner);

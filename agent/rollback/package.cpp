@@ -14,13 +14,14 @@
 namespace serin::helper {
 namespace {
 
-constexpr uint64_t kLeastRoomBytes = uint64_t{8} * 1024 * 1024;  // dpkg's own files alone are that much
+constexpr uint64_t kLeastRoomBytes =
+    uint64_t{8} * 1024 * 1024;  // dpkg's own files alone are that much
 constexpr size_t kShownBytes = 400;
 
 /// The lines in which a package manager says what is wrong; else the last one.
 std::string last_words(std::string_view output) {
-  constexpr std::array<std::string_view, 7> kSigns = {"E: ",      "Error",      "error:",      "dpkg: error",
-                                                      "No match", " Depends: ", " Conflicts: "};
+  constexpr std::array<std::string_view, 7> kSigns = {
+      "E: ", "Error", "error:", "dpkg: error", "No match", " Depends: ", " Conflicts: "};
   std::string said, last;
   while (!output.empty()) {
     const auto line = output.substr(0, output.find('\n'));
@@ -28,7 +29,8 @@ std::string last_words(std::string_view output) {
     if (line.empty()) continue;
     last = line;
     const bool tells = std::ranges::any_of(kSigns, [&](auto sign) {
-      return sign.front() == ' ' ? line.find(sign) != std::string_view::npos : line.starts_with(sign);
+      return sign.front() == ' ' ? line.find(sign) != std::string_view::npos
+                                 : line.starts_with(sign);
     });
     if (tells) said += fmt::format("{}{}", said.empty() ? "" : "; ", line);
   }
@@ -80,8 +82,8 @@ Result<bool> packages_stand(const PackageJob& job, const Settings& settings, con
   for (const auto& name : job.names) {
     const auto installed = installed_package(name, settings, clock);
     if (!installed) return std::unexpected(installed.error());
-    const bool stands = *installed && (*installed)->version == job.version &&
-                        (*installed)->state == "installed";
+    const bool stands =
+        *installed && (*installed)->version == job.version && (*installed)->state == "installed";
     if (!stands) return false;
   }
   return true;
@@ -93,6 +95,12 @@ Result<PackagePlan> prepare_packages(const PackageJob& job, int64_t deadline_boo
                                       : prepare_dnf(job, deadline_boot_us, settings, clock);
 }
 
+Result<void> fetch_again(const PackageJob& job, int64_t deadline_boot_us, const Settings& settings,
+                         const Clock& clock) {
+  return job.tool == PackageTool::apt ? fetch_apt_again(job, deadline_boot_us, settings, clock)
+                                      : fetch_dnf_again(job, deadline_boot_us, settings, clock);
+}
+
 Result<void> install_packages(const PackagePlan& plan, const PackageRun& run,
                               const Settings& settings, const Clock& clock) {
   auto done = plan.job.tool == PackageTool::apt ? install_apt(plan, run, settings, clock)
@@ -100,8 +108,11 @@ Result<void> install_packages(const PackagePlan& plan, const PackageRun& run,
   if (!done) return done;
   const auto stand = packages_stand(plan.job, settings, clock);
   if (!stand) return std::unexpected(stand.error());
-  if (!*stand) return fail(fmt::format("the package manager ended well, and yet version {} is not "
-                                       "what is installed", plan.job.version));
+  if (!*stand)
+    return fail(
+        fmt::format("the package manager ended well, and yet version {} is not "
+                    "what is installed",
+                    plan.job.version));
   return {};
 }
 

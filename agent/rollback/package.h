@@ -25,9 +25,9 @@ struct PackageJob {
 Result<PackageJob> package_job(const ServiceFile::Rollback& entry, std::string_view version,
                                const Settings& settings, const Clock& clock);
 
-/// Whether it could be done, as far as looking tells: the manager is there and root's, dpkg is not in
-/// pieces, the disk not full. Runs no package manager and opens no network: the helper may ask it at
-/// any time. Errors say what to do.
+/// Whether it could be done, as far as looking tells: the manager is there and root's, dpkg is not
+/// in pieces, the disk not full. Runs no package manager and opens no network: the helper may ask
+/// it at any time. Errors say what to do.
 Result<void> check_packages(const PackageJob& job, const Settings& settings);
 
 /// Whether all of them are at that version, and whole and set up.
@@ -45,6 +45,10 @@ struct PackagePlan {
 /// at work. For the action only: takes seconds.
 Result<PackagePlan> prepare_packages(const PackageJob& job, int64_t deadline_boot_us,
                                      const Settings& settings, const Clock& clock);
+
+/// Has what is installed now fetched once more, so that a drill can come back to it.
+Result<void> fetch_again(const PackageJob& job, int64_t deadline_boot_us, const Settings& settings,
+                         const Clock& clock);
 
 /// Has dpkg go on with what an interrupted run of ours left half done. That it could not shows in
 /// what comes next.

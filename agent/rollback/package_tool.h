@@ -20,6 +20,11 @@ Result<PackagePlan> prepare_dnf(const PackageJob& job, int64_t deadline_boot_us,
 Result<void> install_dnf(const PackagePlan& plan, const PackageRun& run, const Settings& settings,
                          const Clock& clock);
 
+Result<void> fetch_apt_again(const PackageJob& job, int64_t deadline_boot_us,
+                             const Settings& settings, const Clock& clock);
+Result<void> fetch_dnf_again(const PackageJob& job, int64_t deadline_boot_us,
+                             const Settings& settings, const Clock& clock);
+
 /// Runs one and makes an error of what it said when it failed.
 Result<std::string> hear_tool(const ProgramRun& run, const Clock& clock);
 

@@ -82,7 +82,8 @@ Result<void> restart_unit(const std::string& unit, const RestartRun& run, const 
   // A package may have brought another unit file along. systemd tells by itself only of one that is
   // newer, and an older version's is older.
   if (run.entry.action == "package") {
-    auto reloaded = run_program(systemctl(settings, {"daemon-reload"}, run.deadline_boot_us), clock);
+    auto reloaded =
+        run_program(systemctl(settings, {"daemon-reload"}, run.deadline_boot_us), clock);
     if (!reloaded) return reloaded;
   }
   return run_program(systemctl(settings, {"restart", "--", unit}, run.deadline_boot_us), clock);

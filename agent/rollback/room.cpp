@@ -19,7 +19,7 @@ std::string in_kib(uint64_t bytes) {
 }  // namespace
 
 Result<void> check_room(const std::filesystem::path& folder, uint64_t bytes) {
-  struct statvfs facts {};
+  struct statvfs facts{};
   if (::statvfs(folder.c_str(), &facts) != 0) {
     return fail(fmt::format("{}: {}", folder.native(), errno_text(errno)));
   }

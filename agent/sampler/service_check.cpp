@@ -284,11 +284,45 @@ void ServiceCheck::say_rollback(const VersionJournal& journal, const HelperWord&
   if (helper.inspect && helper.inspect->answer == HelperAnswer::refused)
     say(Mark::bad, "rollback", fmt::format("the helper refuses: {}", helper.inspect->text));
   if (action.action == "release_symlink") say_link(action, journal);
+  for (const auto& each : service_.rollback) say_action(each);
+  if (helper.status) say_preflight(*helper.status);
+}
+
+/// What the helper would do, as far as that can be told from its file. Whether it would work is the
+/// helper's to say.
+void ServiceCheck::say_action(const ServiceFile::Rollback& action) {
+  std::error_code error;
   if (action.action == "command") {
-    std::error_code error;
     bool there = !action.argv.empty() && fs::exists(action.argv[0], error);
     say(there ? Mark::good : Mark::bad, "rollback",
         fmt::format("runs {}{}", fmt::join(action.argv, " "), there ? "" : ": no such program"));
+  } else if (action.action == "package") {
+    say(Mark::note, "rollback",
+        fmt::format(
+            "puts package {} back; apt or dnf is asked whether it could only when it must: try "
+            "`apt-get --simulate install --allow-downgrades {}=VERSION`",
+            fmt::join(action.packages, ", "), action.packages.front()));
+  } else if (action.action == "flag") {
+    bool there = fs::exists(action.flag.file, error) || error;
+    say(there ? Mark::note : Mark::bad, "rollback",
+        fmt::format("turns flag {} off in {}{}", action.flag.name, action.flag.file.string(),
+                    there ? "; the version then runs on" : ": no such file"));
+  }
+}
+
+/// The first action that could work now, or why none could.
+void ServiceCheck::say_preflight(const HelperReply& status) {
+  switch (status.ready) {
+    case Ready::yes:
+      say(Mark::good, "preflight",
+          fmt::format("the helper could go back to {} now", status.ready_target));
+      break;
+    case Ready::no:
+      say(Mark::bad, "preflight", "the helper could not go back now: " + status.ready_text);
+      break;
+    case Ready::unknown:
+      if (!status.ready_text.empty()) say(Mark::note, "preflight", status.ready_text);
+      break;
   }
 }
 

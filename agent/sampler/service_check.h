@@ -20,6 +20,7 @@ namespace serin::agent {
 /// What the helper said about a service; absent: it did not answer, and why.
 struct HelperWord {
   Result<HelperReply> inspect = fail("not asked");
+  Result<HelperReply> status = fail("not asked");
 };
 
 /// One service as `serin-agent check` sees it: first() looks, second() about a second later looks
@@ -62,6 +63,8 @@ class ServiceCheck {
   void say_page(size_t index);
   void say_recorder(size_t index, const Moment& now);
   void say_business();
+  void say_action(const ServiceFile::Rollback& action);
+  void say_preflight(const HelperReply& status);
   void say_rollback(const VersionJournal& journal, const HelperWord& helper);
   [[nodiscard]] std::string generation() const;  ///< of process_
   void say_link(const ServiceFile::Rollback& action, const VersionJournal& journal);

@@ -29,8 +29,7 @@ Result<VersionValue> read_version_package(const std::string& name,
 class VersionSource {
  public:
   /// `dpkg`: where dpkg keeps its files, for packages. Without them (rpm) the helper must be asked.
-  explicit VersionSource(const ServiceFile& service,
-                         std::filesystem::path dpkg = kDpkgFolder);
+  explicit VersionSource(const ServiceFile& service, std::filesystem::path dpkg = kDpkgFolder);
 
   /// Notes the present value. True when it is another than before.
   bool look();

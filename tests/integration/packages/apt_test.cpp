@@ -42,7 +42,8 @@ std::string installed(const std::string& name = "probe") {
 class AptTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    ASSERT_EQ(shell(std::string(MAKE_DEBS) + " " + kRepository), 0) << read_text("/run/test-output");
+    ASSERT_EQ(shell(std::string(MAKE_DEBS) + " " + kRepository), 0)
+        << read_text("/run/test-output");
   }
   AptTest() {
     put("2.0-1");
@@ -51,10 +52,12 @@ class AptTest : public testing::Test {
     fs::remove("/run/probe-scripts");
   }
   ~AptTest() override {
-    shell("rm -f /run/probe-*; rm -rf /etc/systemd/system/probe.service.d; systemctl stop probe; "
-          "systemctl reset-failed");
-    shell("dpkg --configure -a; apt-mark unhold probe; dpkg --purge probe other marked; "
-          "rm -f /var/cache/apt/archives/*.deb");
+    shell(
+        "rm -f /run/probe-*; rm -rf /etc/systemd/system/probe.service.d; systemctl stop probe; "
+        "systemctl reset-failed");
+    shell(
+        "dpkg --configure -a; apt-mark unhold probe; dpkg --purge probe other marked; "
+        "rm -f /var/cache/apt/archives/*.deb");
     if (reindex_) index("*");
   }
 
@@ -66,15 +69,17 @@ class AptTest : public testing::Test {
 
   /// As a deploy would: the version is installed, and its service runs it.
   static void put(const std::string& version) {
-    ASSERT_EQ(shell(std::string("dpkg -i ") + kRepository + "/pool/probe_" + version + "_all.deb"), 0)
+    ASSERT_EQ(shell(std::string("dpkg -i ") + kRepository + "/pool/probe_" + version + "_all.deb"),
+              0)
         << read_text("/run/test-output");
     ASSERT_EQ(shell("systemctl restart probe"), 0);
   }
   void describe(const std::string& more = {}) {
-    write_text(host.settings.services / "api.toml",
-               "unit = \"probe.service\"\nversion = { package = \"probe\" }\n\n[[rollback]]\n"
-               "action = \"package\"\nrestart = \"probe.service\"\nhealthy = { within = \"10s\" }\n" +
-                   more);
+    write_text(
+        host.settings.services / "api.toml",
+        "unit = \"probe.service\"\nversion = { package = \"probe\" }\n\n[[rollback]]\n"
+        "action = \"package\"\nrestart = \"probe.service\"\nhealthy = { within = \"10s\" }\n" +
+            more);
   }
   HelperReply roll_back(const std::string& from = "2.0-1", const std::string& to = "1.0-1") {
     const auto accepted = host.execute(host.command(from, to));
@@ -206,7 +211,8 @@ TEST_F(AptTest, ACrashLoopAtItsStartLimitIsPutBack) {
   EXPECT_TRUE(eventually([] {
     static_cast<void>(shell("systemctl start probe"));
     return line_of("systemctl show --value -p ActiveState probe") == "failed";
-  })) << line_of("systemctl show -p ExecStart -p ActiveState -p NRestarts probe | tr '\\n' ' '") << read_text("/run/probe-starts");
+  })) << line_of("systemctl show -p ExecStart -p ActiveState -p NRestarts probe | tr '\\n' ' '")
+      << read_text("/run/probe-starts");
   EXPECT_EQ(running(), "nothing");
   const auto status = roll_back("2.1-1");
   EXPECT_EQ(status.answer, HelperAnswer::done) << status.text;
@@ -234,9 +240,10 @@ TEST_F(AptTest, AScriptsVersionIsThatOfItsStart) {
   const auto status = roll_back();
   EXPECT_EQ(status.answer, HelperAnswer::done) << status.text;
   EXPECT_EQ(running(), "1.0-1");
-  ASSERT_EQ(shell("apt-get install -y --reinstall probe=1.0-1 && SYSTEMD_OFFLINE=1 apt-get install -y "
-                  "probe=2.0-1"),
-            0);
+  ASSERT_EQ(
+      shell("apt-get install -y --reinstall probe=1.0-1 && SYSTEMD_OFFLINE=1 apt-get install -y "
+            "probe=2.0-1"),
+      0);
   EXPECT_NE(running().find("changed after the process started"), std::string::npos) << running();
 }
 
@@ -262,7 +269,8 @@ TEST_F(AptTest, AnActionThatIsKilledLeavesAptAtWorkAndIsFinishedByTheNext) {
   const auto accepted = host.execute(host.command("2.0-1", "1.0-1"));
   ASSERT_EQ(accepted.answer, HelperAnswer::accepted) << accepted.text;
   const pid_t pid = begin_action(host);
-  ASSERT_TRUE(eventually([] { return fs::exists("/run/probe-hangs"); })) << read_text("/run/test-output");
+  ASSERT_TRUE(eventually([] { return fs::exists("/run/probe-hangs"); }))
+      << read_text("/run/test-output");
   ::kill(pid, SIGKILL);
   ::waitpid(pid, nullptr, 0);
   fs::remove("/run/probe-preinst-hangs-1.0-1");
@@ -314,15 +322,23 @@ TEST_F(AptTest, APackageManagerThatIsAtWorkIsWaitedFor) {
   auto text = read_text(host.settings.services / "api.toml");
   text.replace(text.find("10s"), 3, "1s");
   write_text(host.settings.services / "api.toml", text);
-  const auto job = package_job({.action = {}, .releases = {}, .link = {}, .restart = {}, .argv = {},
-                                .packages = {"probe"}, .package_version = {}, .flag = {}, .healthy = {}},
+  const auto job = package_job({.action = {},
+                                .releases = {},
+                                .link = {},
+                                .restart = {},
+                                .argv = {},
+                                .packages = {"probe"},
+                                .package_version = {},
+                                .flag = {},
+                                .healthy = {}},
                                "1.0-1", host.settings, host.clock);
   ASSERT_TRUE(job) << job.error().message;
   EXPECT_TRUE(check_packages(*job, host.settings)) << "a package manager at work is no fault";
   const auto plan =
       prepare_packages(*job, host.clock.boot_us() + kSecondUs, host.settings, host.clock);
   ASSERT_FALSE(plan);
-  EXPECT_NE(plan.error().message.find("holds dpkg's lock"), std::string::npos) << plan.error().message;
+  EXPECT_NE(plan.error().message.find("holds dpkg's lock"), std::string::npos)
+      << plan.error().message;
   const pid_t freeing = ::fork();
   if (freeing == 0) {
     ::usleep(300'000);
@@ -335,6 +351,31 @@ TEST_F(AptTest, APackageManagerThatIsAtWorkIsWaitedFor) {
   ::waitpid(other, nullptr, 0);
 }
 
+TEST_F(AptTest, ADrillGoesThereAndBack) {
+  auto drill = host.command("2.0-1", "1.0-1");
+  drill.kind = CommandKind::drill;
+  ASSERT_EQ(host.execute(drill).answer, HelperAnswer::accepted);
+  run();
+  EXPECT_EQ(host.status().answer, HelperAnswer::done) << host.status().text;
+  EXPECT_EQ(installed(), "2.0-1 installed");
+  EXPECT_EQ(running(), "2.0-1");
+  EXPECT_EQ(read_text("/run/probe-starts"), "1.0-1\n2.0-1\n");
+}
+
+TEST_F(AptTest, ADrillDoesNotLeaveAVersionThatCannotBeHadAgain) {
+  index("probe_1*");
+  auto drill = host.command("2.0-1", "1.0-1");
+  drill.kind = CommandKind::drill;
+  ASSERT_EQ(host.execute(drill).answer, HelperAnswer::accepted);
+  run();
+  EXPECT_EQ(host.status().answer, HelperAnswer::failed);
+  EXPECT_NE(host.status().text.find("the way back: probe 2.0-1 is neither in a repository nor in"),
+            std::string::npos)
+      << host.status().text;
+  EXPECT_EQ(running(), "2.0-1");
+  EXPECT_EQ(read_text("/run/probe-starts"), "");
+}
+
 TEST_F(AptTest, AHangingScriptIsKilledAtTheTimeLimitAndTold) {
   write_text("/run/probe-preinst-hangs-1.0-1", "");
   auto text = read_text(host.settings.services / "api.toml");
@@ -342,7 +383,8 @@ TEST_F(AptTest, AHangingScriptIsKilledAtTheTimeLimitAndTold) {
   write_text(host.settings.services / "api.toml", text + "timeout = \"12s\"\n");
   const auto status = roll_back();
   EXPECT_EQ(status.answer, HelperAnswer::failed);
-  EXPECT_NE(status.text.find("did not end in time and was killed"), std::string::npos) << status.text;
+  EXPECT_NE(status.text.find("did not end in time and was killed"), std::string::npos)
+      << status.text;
   shell("pkill -KILL -x sleep");
   fs::remove("/run/probe-preinst-hangs-1.0-1");
 }

@@ -73,7 +73,8 @@ TEST_F(FlagTest, OnlyItsOwnValueChangesAndEveryOtherByteStays) {
 
 TEST_F(FlagTest, ItsStateIsDisabledOrAddedWhereItHasNone) {
   ASSERT_TRUE(turn_flag_off(disabled(), kTemporary));
-  EXPECT_NE(read_text(flag().file).find("\"state\" : \"DISABLED\",   \"variants\""), std::string::npos);
+  EXPECT_NE(read_text(flag().file).find("\"state\" : \"DISABLED\",   \"variants\""),
+            std::string::npos);
   put(R"({"flags": {"new-checkout": {}}})");
   EXPECT_FALSE(flag_is_off(disabled()).value());
   ASSERT_TRUE(turn_flag_off(disabled(), kTemporary));
@@ -87,8 +88,10 @@ TEST_F(FlagTest, WhatIsNotThereIsNamed) {
   EXPECT_NE(fault(unknown).find("flags.json: holds no flag \"old-checkout\""), std::string::npos);
   unknown = flag();
   unknown.variant = "blue";
-  EXPECT_NE(fault(unknown).find("flag \"new-checkout\" has no variant \"blue\""), std::string::npos);
-  for (const char* text : {"", "{", "[]", "null", R"({"flags": []})", R"({"flags": {"new-checkout": 1}})"}) {
+  EXPECT_NE(fault(unknown).find("flag \"new-checkout\" has no variant \"blue\""),
+            std::string::npos);
+  for (const char* text :
+       {"", "{", "[]", "null", R"({"flags": []})", R"({"flags": {"new-checkout": 1}})"}) {
     put(text);
     EXPECT_NE(fault(flag()), "") << text;
     EXPECT_FALSE(turn_flag_off(flag(), kTemporary)) << text;
@@ -121,7 +124,8 @@ TEST_F(FlagTest, WhatIsNoPlainFileIsNotTouched) {
   EXPECT_NE(fault(flag()).find("has a second name"), std::string::npos);
   fs::remove(flag().file);
   ASSERT_EQ(::mkfifo(flag().file.c_str(), 0600), 0);
-  EXPECT_NE(fault(flag()).find("is no regular file"), std::string::npos) << "and nobody waits for it";
+  EXPECT_NE(fault(flag()).find("is no regular file"), std::string::npos)
+      << "and nobody waits for it";
   fs::remove(flag().file);
   fs::create_directory(flag().file);
   EXPECT_NE(fault(flag()), "");
@@ -137,7 +141,7 @@ TEST_F(FlagTest, OwnerGroupAndModeStay) {
   fs::rename(flag().file, owned.file);
   ASSERT_EQ(::chown(owned.file.c_str(), kDeployUser, 4321), 0);
   ASSERT_TRUE(turn_flag_off(owned, kTemporary)) << turn_flag_off(owned, kTemporary).error().message;
-  struct stat facts {};
+  struct stat facts{};
   ASSERT_EQ(::stat(owned.file.c_str(), &facts), 0);
   EXPECT_EQ(facts.st_uid, kDeployUser);
   EXPECT_EQ(facts.st_gid, 4321U);
@@ -153,7 +157,8 @@ TEST_F(FlagTest, InAFolderOfAUsersNothingIsDoneThatTheUserCouldNotDo) {
   owned.file = mine / "flags.json";
   fs::copy_file(flag().file, owned.file);
   ASSERT_EQ(::chown(mine.c_str(), kDeployUser, kDeployUser), 0);
-  EXPECT_NE(fault(owned).find("is root's, but others may put another file there"), std::string::npos);
+  EXPECT_NE(fault(owned).find("is root's, but others may put another file there"),
+            std::string::npos);
 
   // The user leads the way into a folder of root's, to a file that happens to be the user's.
   const auto roots = host.root() / "roots";

@@ -31,7 +31,8 @@ class LoadableTest : public testing::Test {
     const auto systemctl = host.root() / "systemctl";
     write_text(systemctl,
                "#!/bin/sh\ncase \"$*\" in\n*LoadState*) echo LoadState=loaded ;;\n"
-               "*ExecStart*) echo 'ExecStart={ path=" + exec_start + " ; argv[]=" + exec_start +
+               "*ExecStart*) echo 'ExecStart={ path=" +
+                   exec_start + " ; argv[]=" + exec_start +
                    " --port 80 ; ignore_errors=no }'; echo WorkingDirectory=" + link("work") +
                    " ;;\n*) exit 9 ;;\nesac\n",
                0755);
@@ -42,9 +43,10 @@ class LoadableTest : public testing::Test {
     host.describe(text);
     const auto service = check_address(host.command(), host.settings);
     if (!service) return service.error().text;
-    const auto possible = check_entry(service->rollback.front(), *service, host.command(),
-                                      host.settings, host.clock);
-    return possible ? "" : std::string(name(possible.error().refusal)) + ": " + possible.error().text;
+    const auto possible =
+        check_entry(service->rollback.front(), *service, host.command(), host.settings, host.clock);
+    return possible ? ""
+                    : std::string(name(possible.error().refusal)) + ": " + possible.error().text;
   }
   [[nodiscard]] std::string link(const std::string& below) const {
     return (host.root() / "current" / below).native();
@@ -116,7 +118,8 @@ TEST_F(LoadableTest, TheTargetHasTheFolderThatTheUnitWorksIn) {
 }
 
 TEST_F(LoadableTest, WhatTheLinkPointsToBelowTheReleaseIsInTheTargetToo) {
-  for (const char* release : {"v1", "v2"}) fs::create_directory(host.root() / "releases" / release / "bin");
+  for (const char* release : {"v1", "v2"})
+    fs::create_directory(host.root() / "releases" / release / "bin");
   fs::create_symlink("releases/v2/bin", host.root() / "current");
   EXPECT_EQ(refusal(), "");
   fs::remove(target("bin"));

@@ -1,0 +1,64 @@
+#include "agent/sampler/service_check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/agent/temp_folder.h"
+
+namespace serin::agent {
+namespace {
+
+using testing::HasSubstr;
+using Line = ServiceCheck::Line;
+
+class ServiceCheckTest : public testing::Test {
+ protected:
+  ServiceCheckTest() {
+    service_.name = "api";
+    service_.process = ServiceFile::ByPidFile{folder_ / "pid"};
+    word_.inspect = HelperReply{};
+    word_.status = HelperReply{};
+  }
+  /// The line of a topic that holds these words.
+  Line line(const std::string& topic, const std::string& words) {
+    ServiceCheck check(service_, "boot");
+    const HostClock clock;
+    check.first(clock.now());
+    for (auto& line : check.second(clock.now(), VersionJournal::load(folder_ / "none"), word_)) {
+      if (line.topic == topic && line.text.find(words) != std::string::npos) return line;
+    }
+    return {.mark = Line::Mark::note, .topic = "", .text = "no line with " + words};
+  }
+  void add(ServiceFile::Rollback action) { service_.rollback.push_back(std::move(action)); }
+
+  TempFolder folder_;
+  ServiceFile service_;
+  HelperWord word_;
+};
+
+TEST_F(ServiceCheckTest, TheHelpersPreflightIsShown) {
+  add({.action = "command", .argv = {"/bin/true"}});
+  word_.status->ready = Ready::yes;
+  word_.status->ready_target = "v1";
+  EXPECT_EQ(line("preflight", "the helper could go back to v1 now").mark, Line::Mark::good);
+  word_.status->ready = Ready::no;
+  word_.status->ready_text = "target: release v1 is empty";
+  EXPECT_EQ(line("preflight", "could not go back now: target: release v1 is empty").mark,
+            Line::Mark::bad);
+}
+
+TEST_F(ServiceCheckTest, EveryActionIsNamedInItsOrder) {
+  add({.action = "command", .argv = {"/no/such/program", "x"}});
+  add({.action = "package", .packages = {"api", "api-common"}});
+  add({.action = "flag",
+       .flag = {.file = folder_ / "flags.json", .name = "new", .variant = "off"}});
+  EXPECT_EQ(line("rollback", "runs /no/such/program x: no such program").mark, Line::Mark::bad);
+  EXPECT_THAT(line("rollback", "puts package api, api-common back").text,
+              HasSubstr("install --allow-downgrades api=VERSION"));
+  EXPECT_EQ(line("rollback", "turns flag new off").mark, Line::Mark::bad);
+  write_text(folder_ / "flags.json", "{}");
+  EXPECT_THAT(line("rollback", "turns flag new off").text, HasSubstr("the version then runs on"));
+}
+
+}  // namespace
+}  // namespace serin::agent
