@@ -29,6 +29,10 @@ std::string lane_of(const core::Effect& effect) {
   return std::visit(Visitor{}, effect);
 }
 
+std::string subject_of(const Command& command) {
+  return command.service + "|" + command.host;
+}
+
 std::string describe(const core::Effect& effect) {
   struct Visitor {
     std::string operator()(const Decision& d) const { return "decision " + d.effect_id; }
@@ -124,6 +128,8 @@ Result<void> EffectRunner::add(core::Effect effect) {
   if (counters_.waiting >= kMostWaiting) {
     return fail(fmt::format("more than {} effects wait for the bus", kMostWaiting));
   }
+  if (const auto* order = std::get_if<core::CommandOrder>(&effect))
+    newest_command_[subject_of(order->command)] = order->effect_id;
   lane.waiting.push_back(std::move(effect));
   ++counters_.waiting;
   return {};
@@ -142,11 +148,24 @@ void EffectRunner::pump(const std::string& key) {
       --counters_.waiting;
       continue;
     }
+    if (is_overtaken(effect)) {
+      ++counters_.superseded;
+      lane.waiting.pop_front();
+      --counters_.waiting;
+      continue;
+    }
     lane.in_flight = true;
     publish(key, effect);
   }
   lane.pumping = false;
   if (lane.waiting.empty()) lanes_.erase(found);
+}
+
+bool EffectRunner::is_overtaken(const core::Effect& effect) const {
+  const auto* order = std::get_if<core::CommandOrder>(&effect);
+  if (order == nullptr) return false;
+  const auto newest = newest_command_.find(subject_of(order->command));
+  return newest == newest_command_.end() || newest->second != order->effect_id;
 }
 
 void EffectRunner::publish(const std::string& key, const core::Effect& effect) {
@@ -183,6 +202,11 @@ void EffectRunner::on_done(const std::string& key, const Result<void>& done) {
     counters_.last_error.clear();
     if (!std::holds_alternative<core::AttentionOrder>(lane.waiting.front())) {
       log::info("{} stored", describe(lane.waiting.front()));
+    }
+    if (const auto* order = std::get_if<core::CommandOrder>(&lane.waiting.front())) {
+      const auto newest = newest_command_.find(subject_of(order->command));
+      if (newest != newest_command_.end() && newest->second == order->effect_id)
+        newest_command_.erase(newest);
     }
     lane.waiting.pop_front();
     --counters_.waiting;

@@ -47,6 +47,7 @@ class EffectRunner {
   };
   struct Counters {
     uint64_t published = 0, failures = 0, stale = 0;
+    uint64_t superseded = 0;  ///< commands that a newer one for the same host and service overtook
     size_t waiting = 0;
     std::string last_error;  ///< empty after a success
   };
@@ -79,6 +80,7 @@ class EffectRunner {
 
   Result<void> add(core::Effect effect);
   void pump(const std::string& key);
+  [[nodiscard]] bool is_overtaken(const core::Effect& effect) const;
   void publish(const std::string& key, const core::Effect& effect);
   void on_done(const std::string& key, const Result<void>& done);
   void retry_due();
@@ -93,6 +95,9 @@ class EffectRunner {
   std::unordered_set<std::string> audited_;  ///< effect ids
   std::vector<core::Effect> replay_;         ///< kept until the end of the stream
   std::map<std::string, Lane> lanes_;
+  /// Of commands that wait, the newest for a host and service: the stream keeps one, and an older one
+  /// must not take its place.
+  std::map<std::string, std::string> newest_command_;
   UvTimer retry_timer_;
   uint64_t retry_due_ms_ = 0;  ///< while retry_timer_ is active
   Counters counters_;

@@ -105,6 +105,21 @@ TEST_F(EffectRunnerTest, OneDeployDoesNotWaitForAnother) {
   EXPECT_THAT(told_, ElementsAre("n2"));
 }
 
+/// The stream keeps one message a host and service: an older command that is tried again late would
+/// take the newer one's place.
+TEST_F(EffectRunnerTest, ACommandThatANewerOneOvertookIsNotTriedAgain) {
+  const std::string newer = "fedcba9876543210fedcba9876543210";
+  take({order(kCommand, "drill-1")});
+  EXPECT_THAT(bus_.log(), ElementsAre("command " + kCommand + " r1 web-07/api"));
+  take({order(newer, "api-1")});
+  bus_.answer(1);
+  bus_.answer(0, fail("no responders"));
+  ASSERT_TRUE(run_until(loop_, [&] { return runner_->counters().waiting == 0; }));
+  EXPECT_THAT(bus_.log(), ElementsAre("command " + kCommand + " r1 web-07/api",
+                                      "command " + newer + " r1 web-07/api"));
+  EXPECT_EQ(runner_->counters().superseded, 1u);
+}
+
 TEST_F(EffectRunnerTest, WhatFailsIsTriedAgainInItsPlace) {
   bus_.answers_at_once_ = true;
   bus_.answer_ = fail("no responders");
