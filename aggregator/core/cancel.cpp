@@ -32,6 +32,9 @@ void Fold::State::take_back(const Service& service, Deploy& deploy, const std::s
     if (!canary.in_flight() || !canary.step.empty()) continue;
     take_back(order_for(service, deploy, canary), canary.ordinal);
     canary.taken_back = true;
+    // What was not done does not count as done within the hour.
+    auto& times = automatic_rollbacks[service.name + "|" + canary.name];
+    if (deploy.actor.empty() && deploy.verdict == "rollback" && !times.empty()) times.pop_back();
     deploy.note(now_us, "cancelled", canary.name, "the command, not answered yet, is taken back: " + why);
   }
 }

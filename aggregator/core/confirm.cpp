@@ -64,6 +64,7 @@ CommandOrder Fold::State::confirm_for(const Service& service, const Track& track
   order.effect_id = fmt::format("{}|{}/confirm/{}/{}", service.name, about, track.host, sent.revision);
   order.command.id = command_id(about, track.host, service.name, "confirm", 0);
   order.command.revision = sent.revision;
+  order.command.deploy = about;  // never empty: an empty one marks what a helper did by itself
   order.command.host = track.host;
   order.command.service = service.name;
   order.command.kind = CommandKind::confirm;

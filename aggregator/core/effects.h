@@ -26,7 +26,7 @@ struct CommandOrder {
 
 /// Something people want to know. `kind` is what `[[notify]] on = […]` names: rollback, rollback_failed, rolled_back,
 /// recovered, not_the_cause, passed, inconclusive, fleet_incident, frozen, condemned_returned, host_conflict, opened,
-/// advisory, drift.
+/// advisory, drift, held, drilled, drill_failed, dead_man, disagreement.
 struct Notification {
   std::string effect_id;
   std::string kind;

@@ -399,10 +399,13 @@ void Fold::State::take_act(const Control& control) {
       decide_rollback(service, *deploy, std::move(reason), control.actor);
       break;
     case Act::pass:
-      // What ended without a verdict may still be passed by hand.
-      if (deploy->verdict == "inconclusive" || (deploy->open() && deploy->nothing_changed())) deploy->verdict.clear();
-      else if (!deploy->open() || !deploy->verdict.empty()) break;
+      // What ended without a verdict may still be passed by hand, and a verdict that has reached no host overruled.
+      if (deploy->verdict != "inconclusive" &&
+          !(deploy->open() && (deploy->verdict.empty() || deploy->nothing_changed()))) {
+        break;
+      }
       take_back(service, *deploy, "passed by " + control.actor);
+      deploy->verdict.clear();
       deploy->actor = control.actor;
       reason.text = fmt::format("passed by {}", control.actor);
       conclude(service, *deploy, DecisionKind::pass, DeployState::passed, std::move(reason));
