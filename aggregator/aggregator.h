@@ -83,6 +83,10 @@ class Aggregator : public LiveView {
   [[nodiscard]] std::optional<core::DeployView> deploy(std::string_view id) const override {
     return fold_.deploy(id);
   }
+  [[nodiscard]] std::vector<core::DrillView> drills() const override { return fold_.drills(); }
+  [[nodiscard]] std::optional<core::DrillView> drill(std::string_view id) const override {
+    return fold_.drill(id);
+  }
   [[nodiscard]] core::Fold::GateAnswer gate(std::string_view service, std::string_view version,
                                             size_t stage) const override {
     return fold_.gate(service, version, stage);

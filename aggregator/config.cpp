@@ -33,7 +33,11 @@ const std::vector<std::string>& known_kinds() {
                                               "host_conflict",
                                               "held",
                                               "advisory",
-                                              "drift"};
+                                              "drift",
+                                              "drilled",
+                                              "drill_failed",
+                                              "dead_man",
+                                              "disagreement"};
   return kinds;
 }
 

@@ -20,6 +20,8 @@ class Words {
     add_common();
     add_looking();
     add_acting();
+    add_versions();
+    add_drills();
     add_gate();
     add_record();
     add_replay();
@@ -112,6 +114,56 @@ class Words {
             sub.add_option("--host", read.host, "This host only")->type_name("HOST");
           });
     }
+  }
+
+  static void reason_option(CLI::App& sub, std::string& into) {
+    sub.add_option("--reason", into, "Why, as it will stand in the audit")->type_name("TEXT");
+  }
+  static void version_option(CLI::App& sub, std::string& into) {
+    sub.add_option("what", into, "The service and its version")
+        ->required()
+        ->type_name("SERVICE@VERSION");
+  }
+
+  void add_versions() {
+    command<VersionCommand>(
+        app_, "declare", "Say whether a version can be undone",
+        [](CLI::App& sub, VersionCommand& read) {
+          version_option(sub, read.what);
+          auto* cannot = sub.add_flag_callback(
+              "--irreversible", [&read] { read.irreversible = true; },
+              "It cannot: found to be worse, it is frozen and people are asked");
+          sub.add_flag_callback(
+                 "--reversible", [&read] { read.irreversible = false; }, "It can, after all")
+              ->excludes(cannot);
+          reason_option(sub, read.reason);
+        });
+    command<VersionCommand>(app_, "absolve", "Take a condemnation back; for admins",
+                            [](CLI::App& sub, VersionCommand& read) {
+                              read.absolve = true;
+                              version_option(sub, read.what);
+                              reason_option(sub, read.reason);
+                            });
+  }
+
+  void add_drills() {
+    command<DrillCommand>(
+        app_, "drill",
+        "Rehearse a rollback on one host: there and back; ends with 0 drilled, 1 failed or refused",
+        [](CLI::App& sub, DrillCommand& read) {
+          sub.add_option("host", read.host, "A host that can be spared")
+              ->required()
+              ->type_name("HOST");
+          sub.add_option("service", read.service, "The service")->required()->type_name("SERVICE");
+          reason_option(sub, read.reason);
+          sub.add_flag("--wait", read.wait,
+                       "Until it has ended; without, 0 means that it is under way");
+        });
+    command<DrillsCommand>(
+        app_, "drills", "Drills, newest first, and how long they took",
+        [](CLI::App& sub, DrillsCommand& read) {
+          sub.add_option("--service", read.service, "Of this service only")->type_name("NAME");
+        });
   }
 
   void add_gate() {

@@ -53,6 +53,20 @@ struct ActCommand {
   Act act = Act::rollback;
   std::string deploy, host, reason;
 };
+/// declare (whether it can be undone), or absolve.
+struct VersionCommand {
+  std::string what;                  ///< service@version
+  bool absolve = false;
+  std::optional<bool> irreversible;  ///< declare: which of both
+  std::string reason;
+};
+struct DrillCommand {
+  std::string host, service, reason;
+  bool wait = false;  ///< for its end
+};
+struct DrillsCommand {
+  std::string service;  ///< empty: all
+};
 struct GateCommand {
   std::string what;   ///< service@version
   std::string stage;  ///< an index from 0 on, or a stage as the policy writes it ("5%")
@@ -77,7 +91,8 @@ struct ReplayCommand {
 };
 
 using Command = std::variant<StatusCommand, DeploysCommand, HostsCommand, ExplainCommand,
-                             WatchCommand, ActCommand, GateCommand, PolicyCheck, RecordCommand,
+                             WatchCommand, ActCommand, VersionCommand, DrillCommand,
+                             DrillsCommand, GateCommand, PolicyCheck, RecordCommand,
                              ReplayCommand, KeysInit, KeysShow, KeysToken>;
 
 struct Invocation {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "aggregator/api/act_body.h"
+#include "aggregator/api/act_control.h"
 #include "aggregator/api/problem.h"
 #include "aggregator/render/render.h"
 #include "common/ids.h"
@@ -24,6 +24,16 @@ bool is_key(std::string_view key) {
 
 std::string digest_of(std::string_view text) {
   return hex(sha256(as_bytes(text)));
+}
+
+std::string_view what(const Control& control) {
+  return control.kind == ControlKind::act ? name(control.act) : name(control.kind);
+}
+
+std::string about(const Control& control) {
+  if (!control.deploy.empty()) return control.deploy;
+  if (!control.version.empty()) return control.service + " " + control.version;
+  return control.service + " on " + control.host;
 }
 
 HttpResponse accepted(std::string body) {
@@ -52,8 +62,13 @@ std::optional<ActRefusal> refusal_of(Act act, const core::DeployView& deploy) {
       return ActRefusal{"conflict", what + " already"};
     return std::nullopt;
   }
-  // What ended without a verdict may be passed by hand.
+  // What ended without a verdict may be passed by hand; and a rollback that no host has answered is
+  // taken back.
+  const bool nothing_changed = std::ranges::all_of(
+      deploy.hosts, [](const auto& host) { return host.step.empty() && !host.left; });
   if (act == Act::pass && deploy.verdict == "inconclusive") return std::nullopt;
+  if (act == Act::pass && deploy.verdict == "rollback" && !ended && nothing_changed)
+    return std::nullopt;
   if (ended) return ActRefusal{"deploy_ended", what + "; see `serinctl deploys` for what is open"};
   if (act == Act::pass && !deploy.verdict.empty()) {
     return ActRefusal{"conflict", fmt::format("{}, its verdict is {}", what, deploy.verdict)};
@@ -91,7 +106,7 @@ void ActDesk::take(const Ask& ask, Reply reply) {
   }
   const std::string key = ask.actor + "\n" + ask.key;
   const std::string fingerprint =
-      digest_of(fmt::format("{}\n{}\n{}", name(ask.act), ask.deploy, ask.body));
+      digest_of(fmt::format("{}\n{}\n{}", what(ask.address), about(ask.address), ask.body));
   const std::string mismatch = "use a new key for another request";
   if (const auto known = remembered(key)) {
     if (known->fingerprint != fingerprint) return refuse("idempotency_mismatch", mismatch);
@@ -102,25 +117,8 @@ void ActDesk::take(const Ask& ask, Reply reply) {
     same->second->waiting.push_back(std::move(reply));
     return;
   }
-  auto body = parse_act_body(ask.body);
-  if (!body) return refuse(body.error().code, body.error().detail, body.error().errors);
-  if (!view_.caught_up())
-    return refuse("catching_up", "the aggregator has just started; ask again in a moment");
-  const auto deploy = view_.deploy(ask.deploy);
-  if (!deploy)
-    return refuse("not_found",
-                  fmt::format("there is no deploy {}; see `serinctl deploys`", ask.deploy));
-  if (!body->host.empty()) {
-    if (ask.act != Act::rollback)
-      return refuse("unprocessable", "leave it out", {{"host", "is for rollback only"}});
-    if (std::ranges::find(deploy->hosts, body->host, &core::CanaryHostView::host) ==
-        deploy->hosts.end()) {
-      return refuse("unprocessable", "name a host of this deploy",
-                    {{"host", "takes no part in this deploy"}});
-    }
-  }
-  if (const auto refusal = refusal_of(ask.act, *deploy))
-    return refuse(refusal->code, refusal->detail);
+  auto control = control_of(view_, ask.address, ask.body);
+  if (!control) return refuse(control.error().code, control.error().detail, control.error().errors);
   if (pending_.size() >= kMostPending)
     return refuse("rate_limited", "too many acts are on their way; ask again");
 
@@ -132,14 +130,9 @@ void ActDesk::take(const Ask& ask, Reply reply) {
   // The key as the stream sees it: two people may have chosen the same, and any byte may stand in
   // it.
   constexpr size_t kIdDigits = 32;
-  pending->control = {.kind = ControlKind::act,
-                      .id = digest_of(key).substr(0, kIdDigits),
-                      .service = deploy->service,
-                      .act = ask.act,
-                      .deploy = ask.deploy,
-                      .host = body->host,
-                      .actor = ask.actor,
-                      .reason = body->reason};
+  pending->control = std::move(*control);
+  pending->control.id = digest_of(key).substr(0, kIdDigits);
+  pending->control.actor = ask.actor;
   pending->patience =
       std::make_unique<UvTimer>(loop_, [this, p = pending.get()] { give_up(*p, p->last_error); });
   pending->patience->start(options_.patience_ms);
@@ -170,9 +163,9 @@ void ActDesk::stored(Pending& pending) {
                    .at_us = options_.wall_us()};
   record.answer = render::act({.id = pending.control.id,
                                .deploy = pending.control.deploy,
-                               .kind = std::string(name(pending.control.act)),
+                               .kind = std::string(what(pending.control)),
                                .accepted_us = record.at_us});
-  log::info("{} of {} asked for by {}", name(pending.control.act), pending.control.deploy,
+  log::info("{} of {} asked for by {}", what(pending.control), about(pending.control),
             pending.control.actor);
   const std::vector<Reply> waiting = std::move(pending.waiting);
   const std::string answer = record.answer;

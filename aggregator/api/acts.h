@@ -17,7 +17,7 @@
 
 namespace serin::aggregator {
 
-/// Takes what people ask for (rollback, pass, hold, release) to the stream, and answers once it is
+/// Takes what people ask for (rollback, pass, hold, release, drill, a word about a version) to the stream, and answers once it is
 /// stored there. The same key with the same request is one act: its answer is repeated for 24 h,
 /// also after a restart.
 class ActDesk {
@@ -32,8 +32,8 @@ class ActDesk {
   static constexpr size_t kMostRemembered = 10'000;  ///< answers in memory, beside the disk
 
   struct Ask {
-    Act act = Act::rollback;
-    std::string deploy, actor;
+    Control address;    ///< what its address names: kind, act, deploy, or service and version
+    std::string actor;
     std::string key;  ///< Idempotency-Key as it came
     std::string body;
     std::string target;  ///< for problems

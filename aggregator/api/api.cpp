@@ -176,6 +176,8 @@ void Api::route_api(Call& call) {
   const size_t parts = call.target.path.size();
   const std::string_view what = call.part(2);
   if (what == "deploys" && parts > 3) return route_deploy(call);
+  if (what == "drills" && parts <= 4) return route_drills(call);
+  if (what == "versions" && parts == 6) return route_version(call);
   const bool known = (parts == 3 && (what == "services" || what == "hosts" || what == "deploys" ||
                                      what == "status")) ||
                      (parts == 5 && what == "gates");
@@ -196,7 +198,9 @@ void Api::route_deploy(Call& call) {
   const std::string_view what = call.part(4);
   if (parts == 5) {
     for (const Act kind : {Act::rollback, Act::pass, Act::hold, Act::release}) {
-      if (what == name(kind)) return act(call, kind);
+      if (what != name(kind)) continue;
+      return act(call, Role::operator_,
+                 {.kind = ControlKind::act, .act = kind, .deploy = std::string(call.part(3))});
     }
   }
   const bool known = parts == 4 || (parts == 5 && (what == "evidence" || what == "timeline"));
@@ -209,11 +213,44 @@ void Api::route_deploy(Call& call) {
   call.json(render::deploy(*deploy));
 }
 
-void Api::act(Call& call, Act kind) {
-  if (!call.method_is("POST") || !allowed(call, Role::operator_) || !call.parameters_are({}))
+void Api::route_drills(Call& call) {
+  if (call.request.method == "POST" && call.target.path.size() == 3)
+    return act(call, Role::operator_, {.kind = ControlKind::act, .act = Act::drill});
+  if (!call.method_is("GET") || !allowed(call, Role::viewer)) return;
+  if (call.target.path.size() == 4) {
+    const auto drill = view_.drill(call.part(3));
+    if (!drill) return call.problem("not_found", "there is no such drill; see /api/v1/drills");
+    if (call.parameters_are({})) call.json(render::drill(*drill));
     return;
-  acts_.take({.act = kind,
-              .deploy = std::string(call.part(3)),
+  }
+  if (!call.parameters_are({"service", "host"})) return;
+  auto drills = view_.drills();
+  const std::string_view service = call.parameter("service"), host = call.parameter("host");
+  std::erase_if(drills, [&](const core::DrillView& drill) {
+    return (!service.empty() && drill.service != service) || (!host.empty() && drill.host != host);
+  });
+  call.json(render::drills(drills));
+}
+
+/// What a person says about a version, whether or not a deploy of it is open.
+void Api::route_version(Call& call) {
+  const bool declares = call.part(5) == "declare";
+  if (!declares && call.part(5) != "absolve") return call.not_found();
+  FieldErrors errors;
+  if (!is_service_name(call.part(3))) errors.emplace_back("service", "is no service name");
+  if (!is_version(call.part(4))) errors.emplace_back("version", "is no version");
+  if (!errors.empty())
+    return call.problem("bad_request", "correct the fields named in errors", std::move(errors));
+  Control address{.kind = declares ? ControlKind::declare : ControlKind::act,
+                  .service = std::string(call.part(3)),
+                  .act = declares ? Act::rollback : Act::absolve,
+                  .version = std::string(call.part(4))};
+  act(call, declares ? Role::operator_ : Role::admin, std::move(address));
+}
+
+void Api::act(Call& call, Role least, Control address) {
+  if (!call.method_is("POST") || !allowed(call, least) || !call.parameters_are({})) return;
+  acts_.take({.address = std::move(address),
               .actor = call.caller.name,
               .key = call.request.idempotency_key,
               .body = call.request.body,

@@ -33,7 +33,9 @@ class Api {
   void route(Call& call);
   void route_api(Call& call);
   void route_deploy(Call& call);
-  void act(Call& call, Act act);
+  void route_drills(Call& call);
+  void route_version(Call& call);
+  void act(Call& call, Role least, Control address);
   void list_deploys(Call& call) const;
   void list_hosts(Call& call) const;
   void gate(Call& call) const;

@@ -40,6 +40,8 @@ class LiveView {
   [[nodiscard]] virtual core::Fold::GateAnswer gate(std::string_view service,
                                                     std::string_view version,
                                                     size_t stage) const = 0;
+  [[nodiscard]] virtual std::vector<core::DrillView> drills() const = 0;  ///< newest first
+  [[nodiscard]] virtual std::optional<core::DrillView> drill(std::string_view id) const = 0;
   /// The stages of the service's policy, as it writes them; at least one.
   [[nodiscard]] virtual std::vector<std::string> stages(std::string_view service) const = 0;
   [[nodiscard]] virtual int64_t now_us() const = 0;

@@ -4,6 +4,8 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include "schema/fact.h"
+
 namespace serin::aggregator {
 
 namespace {
@@ -97,6 +99,36 @@ void add_placebos(Families& out, const std::vector<core::ServiceView>& services)
   });
 }
 
+/// Whether a rollback would work, as the hosts' helpers tell.
+void add_readiness(Families& out, const LiveView& view) {
+  std::map<std::pair<std::string, std::string>, size_t> ready;
+  std::map<std::string, size_t> rehearsed;
+  for (const auto& host : view.hosts("", core::FactScope::few)) {
+    if (host.service == "_host" || host.gone) continue;
+    std::string answer = "unknown";
+    rehearsed[host.service];
+    for (const auto& [name, value] : host.facts) {
+      if (name == "rollback.ready") answer = value.starts_with("yes") ? "yes" : "no";
+      if (name == "rollback.rehearsed_seconds" && !fact::is_absent(value)) ++rehearsed[host.service];
+    }
+    ++ready[{host.service, answer}];
+  }
+  for (const auto& [key, hosts] : ready) {
+    out.gauge("serin_hosts_ready", "Hosts by whether a rollback would work there now",
+              static_cast<double>(hosts), {{"service", key.first}, {"ready", key.second}});
+  }
+  for (const auto& [service, hosts] : rehearsed) {
+    out.gauge("serin_hosts_rehearsed", "Hosts on which a rollback was rehearsed",
+              static_cast<double>(hosts), {{"service", service}});
+  }
+  std::map<std::string_view, size_t> states;
+  for (const auto& drill : view.drills()) ++states[core::name(drill.state)];
+  for (const auto& [state, count] : states) {
+    out.gauge("serin_drills", "Drills that are remembered, by state", static_cast<double>(count),
+              {{"state", std::string(state)}});
+  }
+}
+
 void add_fleet(Families& out, const LiveView& view) {
   const std::string hosts_help = "Hosts by service and the version they run";
   for (const auto& service : view.services()) {
@@ -106,6 +138,7 @@ void add_fleet(Families& out, const LiveView& view) {
     }
   }
   add_placebos(out, view.services());
+  add_readiness(out, view);
   std::map<std::string_view, size_t> states;
   for (const auto& deploy : view.deploys()) ++states[core::name(deploy.state)];
   for (const auto& [state, count] : states) {

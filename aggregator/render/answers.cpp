@@ -37,7 +37,7 @@ std::string status(const Status& status) {
 std::string act(const ActAnswer& answer) {
   return text_of(Json{{"act",
                        {{"id", answer.id},
-                        {"deploy", answer.deploy},
+                        {"deploy", word(answer.deploy)},
                         {"kind", answer.kind},
                         {"accepted_at", time(answer.accepted_us)}}}});
 }

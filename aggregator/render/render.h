@@ -25,6 +25,9 @@ std::string deploy(const core::DeployView& view);
 std::string evidence(const core::DeployView& view);
 std::string timeline(const core::DeployView& view);
 
+std::string drills(const std::vector<core::DrillView>& views);
+std::string drill(const core::DrillView& view);
+
 std::string gate(const core::Fold::GateAnswer& answer);
 
 struct Status {

@@ -141,6 +141,7 @@ Json host(const core::HostView& view) {
               {"refused", view.refused},
               {"skewed", view.skewed},
               {"deploy", word(view.deploy)},
+              {"drill", word(view.drill)},
               {"absent", list(view.absent, absent)},
               {"facts", facts(view.facts)}};
 }
@@ -194,6 +195,25 @@ Json canary(const core::CanaryHostView& view) {
               {"drifted", view.drifted}};
 }
 
+Json drill_json(const core::DrillView& view) {
+  return Json{{"id", view.id},
+              {"service", view.service},
+              {"host", view.host},
+              {"version", word(view.version)},
+              {"target", word(view.target)},
+              {"actor", view.actor},
+              {"reason", word(view.reason)},
+              {"state", core::name(view.state)},
+              {"step", word(view.step)},
+              {"text", view.text},
+              {"asked", time(view.asked_us)},
+              {"started", time(view.started_us)},
+              {"ended", time(view.ended_us)},
+              {"there_seconds", number(view.there_seconds)},
+              {"back_seconds", number(view.back_seconds)},
+              {"timeline", list(view.timeline, entry)}};
+}
+
 Json deploy_json(const core::DeployView& view) {
   return Json{{"id", view.id},
               {"service", view.service},
@@ -224,6 +244,14 @@ Json deploy_json(const core::DeployView& view) {
 }
 
 }  // namespace
+
+std::string drills(const std::vector<core::DrillView>& views) {
+  return text_of(Json{{"drills", list(views, drill_json)}});
+}
+
+std::string drill(const core::DrillView& view) {
+  return text_of(drill_json(view));
+}
 
 std::string services(const std::vector<core::ServiceView>& views) {
   return text_of(Json{{"services", list(views, service)}});

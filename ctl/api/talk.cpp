@@ -3,8 +3,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "common/ids.h"
+#include "ctl/keys/tokens.h"
 
 namespace serin::ctl {
 namespace {
@@ -18,6 +21,19 @@ std::expected<Talk, Exit> Talk::begin(const Common& common, Console& console) {
   if (settings) return Talk(std::move(*settings));
   complain(console, settings.error().message);
   return std::unexpected(Exit::usage);
+}
+
+Answer<std::string> Talk::act(const std::string& path, const std::string& body, Console& console) {
+  constexpr size_t kKeyBytes = 16;
+  constexpr int kAttempts = 3;
+  constexpr std::chrono::seconds kBetweenAttempts{1};
+  const std::string key = random_hex(kKeyBytes);
+  for (int attempt = 1;; ++attempt) {
+    auto answer = post(path, body, key);
+    if (answer || !answer.error().may_pass() || attempt == kAttempts) return answer;
+    console.progress(fmt::format("{}; asking again", answer.error().message));
+    std::this_thread::sleep_for(kBetweenAttempts);
+  }
 }
 
 Answer<std::string> Talk::deploy_id(const std::string& deploy) {

@@ -23,6 +23,9 @@ class Talk {
                            const std::string& key) {
     return api_->post(path, body, key);
   }
+  /// Asks again where nobody answered, under the same key: an act that was stored although its
+  /// answer was lost is not done twice.
+  Answer<std::string> act(const std::string& path, const std::string& body, Console& console);
   /// The id of a deploy that was named by id, or as service@version (the newest of that version).
   Answer<std::string> deploy_id(const std::string& deploy);
   Answer<core::DeployView> deploy(const std::string& id, std::string* json = nullptr);

@@ -243,8 +243,39 @@ core::HostView host_of(const Json& json) {
           .refused = count(json, "refused"),
           .skewed = count(json, "skewed"),
           .deploy = text(json, "deploy"),
+          .drill = text(json, "drill"),
           .absent = list<Absent>(json, "absent", absent_of),
           .facts = facts_of(json)};
+}
+
+std::optional<core::DrillState> drill_state_of(const std::string& name) {
+  for (int i = 0; i <= static_cast<int>(core::DrillState::refused); ++i) {
+    if (core::name(static_cast<core::DrillState>(i)) == name)
+      return static_cast<core::DrillState>(i);
+  }
+  return std::nullopt;
+}
+
+Result<core::DrillView> drill_of(const Json& json) {
+  const std::string state = text(json, "state");
+  const auto known = drill_state_of(state);
+  if (!known) return fail(fmt::format("the aggregator speaks of a drill's state \"{}\"", state));
+  return core::DrillView{.id = text(json, "id"),
+                         .service = text(json, "service"),
+                         .host = text(json, "host"),
+                         .version = text(json, "version"),
+                         .target = text(json, "target"),
+                         .actor = text(json, "actor"),
+                         .reason = text(json, "reason"),
+                         .state = *known,
+                         .step = text(json, "step"),
+                         .text = text(json, "text"),
+                         .asked_us = time(json, "asked"),
+                         .started_us = time(json, "started"),
+                         .ended_us = time(json, "ended"),
+                         .there_seconds = number(json, "there_seconds"),
+                         .back_seconds = number(json, "back_seconds"),
+                         .timeline = {}};
 }
 
 /// The answer as a tree; `key` is a member that it must have.
@@ -333,6 +364,23 @@ Result<core::DeployView> read_deploy(const std::string& json) {
 Result<std::string> member_text(const std::string& json, const char* key) {
   return from_tree<std::string>(json, key,
                                 [key](const Json& tree) { return dump(member(tree, key)); });
+}
+
+Result<std::vector<core::DrillView>> read_drills(const std::string& json) {
+  using Drills = std::vector<core::DrillView>;
+  return from_tree<Drills>(json, "drills", [](const Json& tree) -> Result<Drills> {
+    Drills drills;
+    for (const Json& one : member(tree, "drills")) {
+      auto drill = drill_of(one);
+      if (!drill) return std::unexpected(drill.error());
+      drills.push_back(std::move(*drill));
+    }
+    return drills;
+  });
+}
+
+Result<core::DrillView> read_drill(const std::string& json) {
+  return from_tree<core::DrillView>(json, "id", drill_of);
 }
 
 Result<GateRead> read_gate(const std::string& json) {

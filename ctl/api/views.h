@@ -36,6 +36,9 @@ Result<core::DeployView> read_deploy(const std::string& json);
 /// One member of an answer, as JSON.
 Result<std::string> member_text(const std::string& json, const char* key);
 
+Result<std::vector<core::DrillView>> read_drills(const std::string& json);
+Result<core::DrillView> read_drill(const std::string& json);
+
 struct GateRead {
   std::string gate, text;
 };

@@ -1,22 +1,13 @@
 #include <fmt/core.h>
 
-#include <chrono>
-#include <thread>
-
-#include "common/ids.h"
 #include "ctl/api/talk.h"
-#include "ctl/keys/tokens.h"
 #include "ctl/run.h"
 #include "schema/json_writer.h"
 
-// rollback, pass, hold, release: what people decide.
+// rollback, pass, hold, release: what people decide about a deploy; declare, absolve: about a version.
 
 namespace serin::ctl {
 namespace {
-
-constexpr size_t kKeyBytes = 16;
-constexpr int kAttempts = 3;
-constexpr std::chrono::seconds kBetweenAttempts{1};
 
 std::string body_of(const ActCommand& command) {
   JsonWriter json;
@@ -27,18 +18,6 @@ std::string body_of(const ActCommand& command) {
   return json.take();
 }
 
-/// The same key each time: an act that was stored although its answer was lost is not done twice.
-Answer<std::string> ask(Talk& talk, const std::string& path, const std::string& body,
-                        Console& console) {
-  const std::string key = random_hex(kKeyBytes);
-  for (int attempt = 1;; ++attempt) {
-    auto answer = talk.post(path, body, key);
-    if (answer || !answer.error().may_pass() || attempt == kAttempts) return answer;
-    console.progress(fmt::format("{}; asking again", answer.error().message));
-    std::this_thread::sleep_for(kBetweenAttempts);
-  }
-}
-
 }  // namespace
 
 Exit run(const ActCommand& command, const Common& common, Console& console) {
@@ -47,8 +26,8 @@ Exit run(const ActCommand& command, const Common& common, Console& console) {
   const auto id = talk->deploy_id(command.deploy);
   if (!id) return refused(console, id.error());
   const auto json =
-      ask(*talk, fmt::format("/api/v1/deploys/{}/{}", url_part(*id), name(command.act)),
-          body_of(command), console);
+      talk->act(fmt::format("/api/v1/deploys/{}/{}", url_part(*id), name(command.act)),
+                body_of(command), console);
   const auto act = Talk::read(json, read_act);
   if (!act) return refused(console, act.error());
   if (common.output == Output::json) {
@@ -58,6 +37,34 @@ Exit run(const ActCommand& command, const Common& common, Console& console) {
   console.out(fmt::format("Accepted: {} of {}{}. See what comes of it: serinctl watch {}\n",
                           act->kind, act->deploy, command.host.empty() ? "" : " on " + command.host,
                           act->deploy));
+  return Exit::done;
+}
+
+Exit run(const VersionCommand& command, const Common& common, Console& console) {
+  const auto what = service_version(command.what);
+  if (!what) {
+    complain(console, fmt::format("{} is not service@version", command.what));
+    return Exit::usage;
+  }
+  if (!command.absolve && !command.irreversible) {
+    complain(console, "say --irreversible or --reversible");
+    return Exit::usage;
+  }
+  auto talk = Talk::begin(common, console);
+  if (!talk) return talk.error();
+  JsonWriter json;
+  json.open();
+  if (!command.reason.empty()) json.key("reason").text(command.reason);
+  if (command.irreversible) json.key("irreversible").boolean(*command.irreversible);
+  json.close();
+  const char* const act = command.absolve ? "absolve" : "declare";
+  const auto answer = talk->act(fmt::format("/api/v1/versions/{}/{}/{}", url_part(what->service),
+                                            url_part(what->version), act),
+                                json.take(), console);
+  if (const auto read = Talk::read(answer, read_act); !read) return refused(console, read.error());
+  console.out(common.output == Output::json
+                  ? *answer + "\n"
+                  : fmt::format("Accepted: {} of {}\n", act, command.what));
   return Exit::done;
 }
 

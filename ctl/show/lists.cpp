@@ -8,6 +8,7 @@
 #include "aggregator/core/words.h"
 #include "ctl/show/table.h"
 #include "ctl/show/words.h"
+#include "schema/fact.h"
 
 namespace serin::ctl {
 namespace {
@@ -25,6 +26,28 @@ std::string running(const core::ServiceView& service) {
   return list_of(words, kMostNames);
 }
 
+/// A fact of a host; empty where it is not known.
+std::string fact_of(const core::HostView& host, std::string_view name) {
+  for (const auto& [known, value] : host.facts) {
+    if (known == name && !fact::is_absent(value)) return value;
+  }
+  return "";
+}
+
+/// Would a rollback work there right now?
+std::string ready(const core::HostView& host) {
+  const std::string said = fact_of(host, "rollback.ready");
+  return said.empty() ? "-" : said.substr(0, said.find(':'));
+}
+
+std::string rehearsed(const core::HostView& host) {
+  if (!host.drill.empty()) return "now";
+  const std::string seconds = fact_of(host, "rollback.rehearsed_seconds");
+  if (seconds.empty()) return "-";
+  const std::string day = fact_of(host, "rollback.rehearsed_at").substr(0, 10);
+  return fmt::format("{} s{}{}", seconds, day.empty() ? "" : " on ", day);
+}
+
 /// What is not as it should be with a host; empty when all is well.
 std::string trouble(const core::HostView& host) {
   if (host.conflict) return "two agents speak with this host's id";
@@ -33,6 +56,11 @@ std::string trouble(const core::HostView& host) {
   if (host.phase == Phase::down) return "down: no process runs";
   if (host.phase == Phase::not_serving) return "answers no request";
   if (host.phase == Phase::unattributed) return "requests cannot be told apart by version";
+  if (ready(host) == "no") {
+    const std::string said = fact_of(host, "rollback.ready");  // "no: why"
+    constexpr size_t kWhy = 4;
+    return "no rollback would work: " + said.substr(std::min(kWhy, said.size()));
+  }
   return "";
 }
 
@@ -119,7 +147,7 @@ std::string show_hosts(std::vector<core::HostView> hosts, int64_t now_us) {
   if (hosts.empty()) return "No host has been heard of yet.\n";
   std::ranges::sort(hosts, {}, [](const auto& host) { return std::tie(host.service, host.host); });
   Table table({"HOST", "SERVICE", "VERSION", "NEXT START", "DOES", "HEARD", "SAMPLES", "LOST",
-               "LATE", "DEPLOY", "TROUBLE"});
+               "LATE", "DEPLOY", "READY", "REHEARSED", "TROUBLE"});
   for (const auto& host : hosts) {
     std::string does(name(host.phase));
     std::ranges::replace(does, '_', ' ');
@@ -131,8 +159,24 @@ std::string show_hosts(std::vector<core::HostView> hosts, int64_t now_us) {
                                                              0, now_us - host.last_heard_us)) /
                                                              1e6),
                grouped(host.samples), grouped(host.gaps), grouped(host.late),
-               host.deploy.empty() ? "-" : host.deploy,
+               host.deploy.empty() ? "-" : host.deploy, ready(host), rehearsed(host),
                trouble(host).empty() ? "-" : trouble(host)});
+  }
+  return table.text();
+}
+
+std::string show_drills(const std::vector<core::DrillView>& drills) {
+  if (drills.empty()) return "No drills. A rollback that was never rehearsed is a hope: serinctl drill HOST SERVICE\n";
+  const auto seconds = [](const std::optional<double>& taken) {
+    return taken ? fmt::format("{:.1f} s", *taken) : std::string("-");
+  };
+  Table table({"ASKED", "SERVICE", "HOST", "VERSION", "TO", "BY", "STATE", "THERE", "BACK", "WHAT"});
+  for (const auto& drill : drills) {
+    table.add({utc(drill.asked_us), drill.service, drill.host,
+               drill.version.empty() ? "-" : drill.version,
+               drill.target.empty() ? "-" : drill.target, drill.actor.empty() ? "-" : drill.actor,
+               std::string(core::name(drill.state)), seconds(drill.there_seconds),
+               seconds(drill.back_seconds), drill.text});
   }
   return table.text();
 }

@@ -16,4 +16,6 @@ std::string show_deploys(const std::vector<core::DeployView>& deploys);
 /// By service and name.
 std::string show_hosts(std::vector<core::HostView> hosts, int64_t now_us);
 
+std::string show_drills(const std::vector<core::DrillView>& drills);
+
 }  // namespace serin::ctl

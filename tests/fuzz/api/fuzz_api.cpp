@@ -1,5 +1,7 @@
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "aggregator/api/act_body.h"
 #include "aggregator/api/target.h"
@@ -17,8 +19,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (const auto& [key, value] : target->query)
       SERIN_VERIFY(is_plain_text(key) && is_plain_text(value));
   }
-  if (const auto body = aggregator::parse_act_body(text)) {
-    SERIN_VERIFY(is_plain_text(body->reason) && is_plain_text(body->host));
+  constexpr std::array<std::string_view, 4> known = {"reason", "host", "service", "irreversible"};
+  if (const auto body = aggregator::parse_act_body(text, known)) {
+    SERIN_VERIFY(is_plain_text(body->reason) && is_plain_text(body->host) &&
+                 is_plain_text(body->service));
   }
   return 0;
 }

@@ -27,6 +27,12 @@ class FakeView : public LiveView {
     if (found == deploys_.end()) return std::nullopt;
     return *found;
   }
+  [[nodiscard]] std::vector<core::DrillView> drills() const override { return drills_; }
+  [[nodiscard]] std::optional<core::DrillView> drill(std::string_view id) const override {
+    const auto found = std::ranges::find(drills_, id, &core::DrillView::id);
+    if (found == drills_.end()) return std::nullopt;
+    return *found;
+  }
   [[nodiscard]] core::Fold::GateAnswer gate(std::string_view service, std::string_view version,
                                             size_t stage) const override {
     return {core::Fold::Gate::stop,
@@ -64,6 +70,7 @@ class FakeView : public LiveView {
   std::vector<core::ServiceView> services_;
   std::vector<core::HostView> hosts_;
   std::vector<core::DeployView> deploys_;
+  std::vector<core::DrillView> drills_;
   core::Fold::Counters counters_;
   ShellCounters shell_;
   std::vector<std::string> warnings_;

@@ -199,6 +199,7 @@ TEST_F(ApiTest, WhatTheDeployCannotTakeIsRefused) {
   EXPECT_EQ(code(act("/api/v1/deploys/api-1/release", "k")), "conflict");
   deploy.state = core::DeployState::rolling_back;
   deploy.verdict = "rollback";
+  deploy.hosts[0].step = "accepted";
   EXPECT_EQ(code(act("/api/v1/deploys/api-1/rollback", "k")), "conflict");
   EXPECT_EQ(code(act("/api/v1/deploys/api-1/pass", "k")), "conflict");
   deploy.ended_us = deploy.opened_us + 1;
@@ -250,6 +251,95 @@ TEST_F(ApiTest, AFloodOfActsIsTurnedAway) {
   EXPECT_EQ(code(answer), "rate_limited");
   for (auto& done : held_) done({});
   for (auto& call : calls) EXPECT_EQ(wait_for(loop_, std::move(call)).status, 202);
+}
+
+TEST_F(ApiTest, ADrillIsAskedForByHostAndService) {
+  view_.hosts_.push_back({.host = "web-07", .service = "api"});
+  const Answer got = act("/api/v1/drills", "d",
+                         R"({"host":"web-07","service":"api","reason":"before the sale"})");
+  ASSERT_EQ(got.status, 202) << got.body;
+  ASSERT_EQ(published_.size(), 1u);
+  EXPECT_EQ(published_[0].kind, ControlKind::act);
+  EXPECT_EQ(published_[0].act, Act::drill);
+  EXPECT_EQ(published_[0].host, "web-07");
+  EXPECT_EQ(published_[0].service, "api");
+  EXPECT_EQ(published_[0].actor, "anna");
+  EXPECT_EQ(published_[0].reason, "before the sale");
+  const Json answer = Json::parse(got.body)["act"];
+  EXPECT_EQ(answer["id"], published_[0].id) << "the drill's id is the act's";
+  EXPECT_EQ(answer["kind"], "drill");
+  EXPECT_TRUE(answer["deploy"].is_null());
+}
+
+TEST_F(ApiTest, ADrillThatMakesNoSenseIsRefusedAndNothingIsStored) {
+  view_.hosts_.push_back({.host = "web-07", .service = "api"});
+  for (const char* body :
+       {"{}", R"({"host":"web-07"})", R"({"service":"api"})", R"({"host":"web-07","service":"A B"})",
+        R"({"host":"web-08","service":"api"})", R"({"host":"web-07","service":"other"})",
+        R"({"host":"web-07","service":"api","irreversible":true})"}) {
+    const Answer got = act("/api/v1/drills", std::string("k") + std::to_string(published_.size()), body);
+    EXPECT_EQ(got.status, 422) << body;
+    EXPECT_EQ(code(got), "unprocessable") << body;
+  }
+  EXPECT_EQ(code(act("/api/v1/drills", "v", R"({"host":"web-07","service":"api"})", "secret-view")),
+            "forbidden");
+  EXPECT_TRUE(published_.empty());
+}
+
+TEST_F(ApiTest, TheSameKeyAsksForOneDrill) {
+  view_.hosts_.push_back({.host = "web-07", .service = "api"});
+  view_.hosts_.push_back({.host = "web-08", .service = "api"});
+  const std::string body = R"({"host":"web-07","service":"api"})";
+  const Answer first = act("/api/v1/drills", "d", body);
+  EXPECT_EQ(act("/api/v1/drills", "d", body).body, first.body);
+  EXPECT_EQ(code(act("/api/v1/drills", "d", R"({"host":"web-08","service":"api"})")),
+            "idempotency_mismatch");
+  EXPECT_EQ(published_.size(), 1u);
+}
+
+TEST_F(ApiTest, DrillsAreListedAndShown) {
+  core::DrillView drill{.id = "d1", .service = "api", .host = "web-07", .version = "v2", .target = "v1"};
+  drill.state = core::DrillState::drilled;
+  drill.there_seconds = 1.9;
+  drill.text = "there in 1.9 s, back in 2.1 s";
+  view_.drills_ = {drill, {.id = "d2", .service = "shop", .host = "web-08"}};
+  EXPECT_EQ(Json::parse(get("/api/v1/drills").body)["drills"].size(), 2u);
+  EXPECT_EQ(Json::parse(get("/api/v1/drills?service=shop").body)["drills"][0]["id"], "d2");
+  EXPECT_EQ(Json::parse(get("/api/v1/drills?host=web-07").body)["drills"][0]["id"], "d1");
+  const Json one = Json::parse(get("/api/v1/drills/d1").body);
+  EXPECT_EQ(one["state"], "drilled");
+  EXPECT_EQ(one["there_seconds"], 1.9);
+  EXPECT_TRUE(one["back_seconds"].is_null());
+  EXPECT_EQ(code(get("/api/v1/drills/d3")), "not_found");
+  EXPECT_EQ(code(get("/api/v1/drills?colour=red")), "bad_request");
+}
+
+TEST_F(ApiTest, AVersionIsDeclaredIrreversible) {
+  const std::string address = "/api/v1/versions/api/1.4.3/declare";
+  EXPECT_EQ(code(act(address, "a", "{}")), "unprocessable");
+  EXPECT_EQ(code(act(address, "a", R"({"irreversible":"yes"})")), "unprocessable");
+  ASSERT_EQ(act(address, "a", R"({"irreversible":true,"reason":"drops a column"})").status, 202);
+  ASSERT_EQ(published_.size(), 1u);
+  EXPECT_EQ(published_[0].kind, ControlKind::declare);
+  EXPECT_EQ(published_[0].service, "api");
+  EXPECT_EQ(published_[0].version, "1.4.3");
+  EXPECT_TRUE(published_[0].irreversible);
+  EXPECT_EQ(code(act("/api/v1/versions/A%20B/1.4.3/declare", "b", R"({"irreversible":true})")),
+            "bad_request");
+}
+
+TEST_F(ApiTest, OnlyAnAdminAbsolves) {
+  EXPECT_EQ(code(act("/api/v1/versions/api/1.4.3/absolve", "a")), "forbidden");
+  EXPECT_TRUE(published_.empty());
+}
+
+TEST_F(ApiTest, ARollbackThatNoHostHasAnsweredMayStillBePassed) {
+  core::DeployView& deploy = view_.deploys_[0];
+  deploy.state = core::DeployState::rolling_back;
+  deploy.verdict = "rollback";
+  EXPECT_EQ(act("/api/v1/deploys/api-1/pass", "a").status, 202);
+  deploy.hosts[0].step = "accepted";
+  EXPECT_EQ(code(act("/api/v1/deploys/api-1/pass", "b")), "conflict");
 }
 
 }  // namespace

@@ -290,6 +290,92 @@ TEST_F(Commands, EveryRefusalHasItsExitStatusAndItsWords) {
   }
 }
 
+constexpr const char* kDrillAccepted =
+    R"({"act":{"id":"d1","deploy":null,"kind":"drill","accepted_at":null}})";
+
+ApiStub::Reply drill_is(core::DrillState state, const std::string& text) {
+  return {200, render::drill({.id = "d1",
+                              .service = "shop",
+                              .host = "web-07",
+                              .version = "v2",
+                              .target = "v1",
+                              .actor = "anna",
+                              .state = state,
+                              .text = text})};
+}
+
+TEST_F(Commands, ADrillThatIsWaitedForEndsAsItEnded) {
+  using enum core::DrillState;
+  const std::vector<std::string> words = {"drill", "web-07", "shop", "--wait", "--reason", "before the sale"};
+  stub.answer("/api/v1/drills", {{202, kDrillAccepted}});
+  stub.answer("/api/v1/drills/d1", {problem(404, "not_found", "Not yet", ""), drill_is(running, "asked for"),
+                                    drill_is(drilled, "there in 1.9 s, back in 2.1 s")});
+  ASSERT_EQ(ask(words), Exit::done) << console.complained;
+  EXPECT_EQ(stub.asked().front().body, R"({"host":"web-07","service":"shop","reason":"before the sale"})");
+  EXPECT_THAT(console.said, HasSubstr("drilled: shop on web-07: there in 1.9 s, back in 2.1 s"));
+  stub.answer("/api/v1/drills/d1", {drill_is(failed, "v1 was not healthy")});
+  EXPECT_EQ(ask(words), Exit::failed);
+  stub.answer("/api/v1/drills/d1", {drill_is(refused, "deploy shop-1 of v3 is still open")});
+  EXPECT_EQ(ask(words), Exit::failed);
+  EXPECT_THAT(console.said, HasSubstr("refused: shop on web-07: deploy shop-1 of v3 is still open"));
+}
+
+TEST_F(Commands, ADrillThatIsNotWaitedForIsUnderWayOrRefused) {
+  using enum core::DrillState;
+  stub.answer("/api/v1/drills", {{202, kDrillAccepted}});
+  stub.answer("/api/v1/drills/d1", {drill_is(running, "asked for by anna")});
+  EXPECT_EQ(ask({"drill", "web-07", "shop"}), Exit::done);
+  EXPECT_THAT(console.said, HasSubstr("Under way: shop on web-07"));
+  stub.answer("/api/v1/drills/d1", {drill_is(refused, "web-07 does not serve")});
+  EXPECT_EQ(ask({"drill", "web-07", "shop"}), Exit::failed);
+}
+
+TEST_F(Commands, ADrillThatMayNotBeAskedForSaysSo) {
+  stub.answer("/api/v1/drills", {problem(403, "forbidden", "No", "needs operator")});
+  EXPECT_EQ(ask({"drill", "web-07", "shop", "--wait"}), Exit::not_allowed);
+  stub.answer("/api/v1/drills", {{0, ""}});
+  EXPECT_EQ(ask({"drill", "web-07", "shop", "--wait"}), Exit::not_yet);
+  EXPECT_EQ(ask({"drill", "web-07"}), Exit::usage);
+}
+
+TEST_F(Commands, DrillsAreListedWithWhatTheyTook) {
+  core::DrillView drill{.id = "d1", .service = "shop", .host = "web-07", .version = "v2", .target = "v1"};
+  drill.state = core::DrillState::drilled;
+  drill.there_seconds = 1.94;
+  drill.back_seconds = 2.12;
+  stub.answer("/api/v1/drills?service=shop", {{200, render::drills({drill})}});
+  ASSERT_EQ(ask({"drills", "--service", "shop"}), Exit::done) << console.complained;
+  for (const char* words : {"web-07", "drilled", "1.9 s", "2.1 s"}) EXPECT_THAT(console.said, HasSubstr(words));
+}
+
+TEST_F(Commands, HostsShowWhetherARollbackWouldWorkAndWhatItTookInTheLastDrill) {
+  core::HostView ready{.host = "web-01", .service = "shop", .version = "v2"};
+  ready.facts = {{"rollback.ready", "yes"},
+                 {"rollback.rehearsed_at", "2026-11-20T12:00:00Z"},
+                 {"rollback.rehearsed_seconds", "1.9"}};
+  core::HostView not_ready{.host = "web-02", .service = "shop", .version = "v2"};
+  not_ready.facts = {{"rollback.ready", "no: release v1 is gone"}, {"rollback.rehearsed_seconds", "absent: never"}};
+  stub.answer("/api/v1/hosts", {{200, render::hosts({ready, not_ready})}});
+  ASSERT_EQ(ask({"hosts"}), Exit::done) << console.complained;
+  EXPECT_THAT(console.said, HasSubstr("1.9 s on 2026-11-20"));
+  EXPECT_THAT(console.said, HasSubstr("no rollback would work: release v1 is gone"));
+  EXPECT_THAT(console.said, Not(HasSubstr("never s")));
+}
+
+TEST_F(Commands, AVersionIsDeclaredOrAbsolved) {
+  stub.answer("/api/v1/versions/shop/1.2%2Fx/declare",
+              {{202, R"({"act":{"id":"1","deploy":null,"kind":"declare","accepted_at":null}})"}});
+  ASSERT_EQ(ask({"declare", "shop@1.2/x", "--irreversible", "--reason", "drops a column"}), Exit::done)
+      << console.complained;
+  EXPECT_EQ(stub.asked().back().body, R"({"reason":"drops a column","irreversible":true})");
+  ASSERT_EQ(ask({"declare", "shop@1.2/x", "--reversible"}), Exit::done);
+  EXPECT_EQ(stub.asked().back().body, R"({"irreversible":false})");
+  EXPECT_EQ(ask({"declare", "shop@1.2/x"}), Exit::usage);
+  EXPECT_EQ(ask({"declare", "shop", "--irreversible"}), Exit::usage);
+  stub.answer("/api/v1/versions/shop/v2/absolve", {problem(403, "forbidden", "No", "needs admin")});
+  EXPECT_EQ(ask({"absolve", "shop@v2"}), Exit::not_allowed);
+}
+
 std::string gate_json(core::Fold::Gate gate, const std::string& text) {
   return render::gate({gate, text});
 }
