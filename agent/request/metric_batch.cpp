@@ -9,7 +9,8 @@
 namespace serin::agent {
 namespace {
 
-constexpr double kAlmost = 1e-6;  // ten times a tenth is one
+constexpr double kMostAtOnce = 1e9;  // requests of an interval; a writer's nonsense is no more
+constexpr double kAlmost = 1e-6;     // ten times a tenth is one
 
 /// `503`, or `5xx` as a class.
 std::optional<uint16_t> status_of(std::string_view text) {
@@ -64,7 +65,7 @@ MetricBatch::Part& MetricBatch::of(uint32_t span) {
 }
 
 uint64_t MetricBatch::Whole::take(double amount) {
-  rest += amount;
+  rest += std::min(amount, kMostAtOnce);
   double whole = std::floor(rest + kAlmost);
   rest -= whole;
   return static_cast<uint64_t>(std::max(whole, 0.0));

@@ -153,6 +153,12 @@ TEST_F(StatsdTest, ADurationThatComesAfterItsRequestIsNoOtherRequest) {
   EXPECT_EQ(requests, 5U);
 }
 
+TEST_F(StatsdTest, AnAmountBeyondAllSenseIsCut) {
+  open();
+  EXPECT_EQ(send("web.requests:1e15|c|@0.000001").requests.requests, 1'000'000'000U);
+  EXPECT_EQ(send("web.requests:1|c").requests.requests, 1U);
+}
+
 TEST_F(StatsdTest, ACountThatNeverComesIsNotOwedForEver) {
   wanted().errors = {select("web.errors")};
   open();
