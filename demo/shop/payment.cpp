@@ -14,7 +14,6 @@ namespace {
 constexpr size_t kMostAnswer = 4096;  // the partner's answers are some tens of bytes
 // Staging's partner has answered by then, always.
 constexpr auto kHedgeAfter = std::chrono::milliseconds(20);
-constexpr std::string_view kCharge = "/charge";
 constexpr long kConfirmationMs = 30'000;
 constexpr long kMostPauseMs = 500;  // a partner that asks for more is as good as down
 constexpr std::string_view kRetryIn = "busy retry_in_ms=";    // production
@@ -83,14 +82,20 @@ Payment::Answer Payment::ask(std::string_view path, int64_t customer, int64_t ce
   const CURLcode code = curl_easy_perform(curl);
   if (code == CURLE_OK) curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
   give_back(std::move(handle));
-  if (counters_ && answer.status == 200 && path == kCharge) counters_->add("charges");
+  return answer;
+}
+
+Payment::Answer Payment::ask_charge(int64_t customer, int64_t cents, const Charged& charged) {
+  Answer answer = ask("/charge", customer, cents, partner_.timeout_ms);
+  if (answer.status == 200 && ++*charged == 2 && counters_) counters_->add("charged_again");
   return answer;
 }
 
 // The bug: nothing tells the partner that both are the same order, and both are carried out.
-Payment::Answer Payment::ask_hedged(int64_t customer, int64_t cents) {
-  const auto call = [this, customer, cents] {
-    return ask(kCharge, customer, cents, partner_.timeout_ms);
+Payment::Answer Payment::ask_hedged(int64_t customer, int64_t cents,
+                                   const Charged& charged) {
+  const auto call = [this, customer, cents, charged] {
+    return ask_charge(customer, cents, charged);
   };
   auto first = std::async(std::launch::async, call);
   if (first.wait_for(kHedgeAfter) == std::future_status::ready) return first.get();
@@ -123,14 +128,15 @@ Charge Payment::charge(int64_t customer, int64_t cents) {
       ask("/quote", customer, cents, partner_.timeout_ms).status != 200) {
     return {};
   }
-  Answer answer = traits_.hedges_charges ? ask_hedged(customer, cents)
-                                         : ask(kCharge, customer, cents, partner_.timeout_ms);
+  const auto charged = std::make_shared<std::atomic<int>>(0);
+  Answer answer = traits_.hedges_charges ? ask_hedged(customer, cents, charged)
+                                         : ask_charge(customer, cents, charged);
   if (answer.status == 503 && answer.text.starts_with("busy")) {
     const long pause =
         pause_of(answer.text, traits_.expects_staging_errors ? kRetryAfter : kRetryIn);
     if (pause <= 0) throw std::runtime_error("the partner's answer cannot be read");
     std::this_thread::sleep_for(std::chrono::milliseconds(std::min(pause, kMostPauseMs)));
-    answer = ask(kCharge, customer, cents, partner_.timeout_ms);
+    answer = ask_charge(customer, cents, charged);
   }
   if (answer.status == 402) return {.outcome = Charge::Outcome::declined, .receipt = {}};
   if (answer.status != 200) return {};

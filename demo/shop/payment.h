@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <future>
 #include <memory>
@@ -30,7 +31,7 @@ struct PartnerAddress {
 /// twice the time-out, unless the release waits for more than an answer.
 class Payment {
  public:
-  /// `counters`, which must outlive it, hear of every charge that was carried out.
+  /// `counters`, which must outlive it, hear of every order that was charged again.
   Payment(PartnerAddress partner, const Traits& traits, const Counters* counters = nullptr);
   ~Payment();
   Payment(const Payment&) = delete;
@@ -45,10 +46,13 @@ class Payment {
     long status = 0;  ///< 0: none
     std::string text;
   };
+  /// How often one order was charged, as the books will say.
+  using Charged = std::shared_ptr<std::atomic<int>>;
   std::unique_ptr<Handle> take();
   void give_back(std::unique_ptr<Handle> handle);
   Answer ask(std::string_view path, int64_t customer, int64_t cents, long timeout_ms);
-  Answer ask_hedged(int64_t customer, int64_t cents);
+  Answer ask_charge(int64_t customer, int64_t cents, const Charged& charged);
+  Answer ask_hedged(int64_t customer, int64_t cents, const Charged& charged);
   Charge confirmed(Charge charge, int64_t customer, int64_t cents);
 
   const PartnerAddress partner_;

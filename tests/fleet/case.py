@@ -13,7 +13,7 @@ from web import GOOD
 ACTION_SECONDS = 120  # the action's time limit: no host may be down for longer
 VERDICT_SECONDS = 90
 END_SECONDS = 300
-ONCE = ("decided", "commanded", "rolled_back", "recovered")
+ONCE = ("decided", "rolled_back", "recovered")
 
 
 class Wrong(Exception):
@@ -92,12 +92,12 @@ class Case:
         folder = self.host.path("/var/lib/serin/rollback/done")
         return {file.name for file in folder.iterdir()} if folder.is_dir() else set()
 
-    def finish(self):
-        """Waits for the end, and holds everything that must hold against it."""
+    def finish(self, asked=1):
+        """Waits for the end, and holds everything that must hold against it. `asked`: how often for the rollback."""
         view = self.wait_state("recovered", "not_the_cause", "rollback_failed", "frozen")
         must(view["state"] == "recovered", f"the deploy ended as {view['state']}: {view['timeline'][-1]['text']}")
         self.check_hosts()
-        self.check_once(view)
+        self.check_once(view, asked)
         self.check_downtime()
         self.leave()
         return view
@@ -109,7 +109,7 @@ class Case:
         must(self.host.selected() == GOOD and self.host.runs() == GOOD,
              f"{self.host.name} runs {self.host.runs()}, and {self.host.selected()} is selected")
 
-    def check_once(self, view):
+    def check_once(self, view, asked):
         """Rolled back once, and everything about it is written down: on the host, and in the aggregator's account."""
         self.wait(lambda: not gates.journal_of(self.host), 30, "the journal is closed")
         new = self.done_files() - self.done_before
@@ -121,6 +121,7 @@ class Case:
         kinds = [entry["kind"] for entry in view["timeline"]]
         for kind in ONCE:
             must(kinds.count(kind) == 1, f"the account says {kind} {kinds.count(kind)} times: {kinds}")
+        must(kinds.count("commanded") == asked, f"the account says commanded {kinds.count('commanded')} times: {kinds}")
         canary = next(h for h in view["hosts"] if h["host"] == self.host.name)
         must(seconds_of(canary["restored"]) and seconds_of(canary["verified"]), "restored and verified have no time")
         others = [d for d in self.fleet.api.deploys(SERVICE)

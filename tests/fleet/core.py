@@ -22,7 +22,7 @@ def policy():
     - the limit of two automatic rollbacks per host and hour, which these tests would be through with in minutes."""
     return (f'[policy.default]\nmode = "enforce"\nwatch_window = "{WATCH_WINDOW}"\n'
             "must_see = { errors = 0.05, latency = 8.0 }\nmax_automatic_rollbacks_per_hour = 100\n"
-            'business = { charges = "higher" }\n')
+            'business = { charged_again = "higher" }\n')
 
 
 class Core(Machine):

@@ -178,7 +178,7 @@ def disk_full(trials):
     case.host.run("rm", "/var/fill")
     case.act("rollback")  # rather than wait for the aggregator to ask again by itself
     case.wait_back()
-    case.finish()
+    case.finish(asked=2)
 
 
 def _without_previous(trials, name, spoil):
@@ -192,7 +192,7 @@ def _without_previous(trials, name, spoil):
     case.host.unpack(GOOD)
     case.act("rollback")
     case.wait_back()
-    case.leave()
+    case.finish(asked=2)
 
 
 def previous_missing(trials):
@@ -201,9 +201,9 @@ def previous_missing(trials):
 
 
 def previous_broken(trials):
-    """The program of the release to go back to is no program."""
+    """The program of the release to go back to was cut off when it was copied."""
     def spoil(host):
-        host.shell(f"cd /srv/shop/releases/{GOOD}; rm shop; echo broken >shop; chmod 755 shop")
+        host.shell(f"cd /srv/shop/releases/{GOOD}; head -c 20000 shop >cut; chmod 755 cut; mv cut shop")
     _without_previous(trials, "previous_broken", spoil)
 
 

@@ -30,7 +30,7 @@ RELEASES = (
     Release("pool", "caught", LATENCY + ERRORS + ("threads", "fds", "not_serving")),
     Release("stampede", "caught", LATENCY + ("cpu_per_request",)),
     Release("lock", "caught", LATENCY + ("threads",)),
-    Release("double-charge", "caught", ("charges",)),
+    Release("double-charge", "caught", ("charged_again",)),
     Release("rate-limit", "caught", ERRORS),
     Release("slow-webhook", "caught", LATENCY + ("threads", "fds")),
     Release("error-format", "caught", ERRORS, stage="degraded_partner"),

@@ -68,9 +68,9 @@ listen = "{STATSD}"
 requests = "shop.requests"   # which the shop does not send: nginx counts them
 
 [[business]]
-name = "charges"
+name = "charged_again"
 worse = "higher"
-metric = "shop.charges"
+metric = "shop.charged_again"
 
 [[rollback]]
 action = "release_symlink"
