@@ -68,8 +68,13 @@ std::string words_rolled_back(const Deploy& deploy) {
     slowest_us = std::max(slowest_us, canary.verified_us - canary.commanded_us);
   }
   if (back == 0) return fmt::format("the hosts left it, not verified; {} requests hurt", deploy.requests_harmed);
-  return fmt::format("{} back on {} in {:.1f} s, verified; {} requests hurt", words_hosts(back), target,
-                     static_cast<double>(slowest_us) / 1e6, deploy.requests_harmed);
+  const double seconds = static_cast<double>(slowest_us) / 1e6;
+  if (target == deploy.version && !deploy.same_name) {
+    return fmt::format("flag turned off on {} in {:.1f} s, {} runs on, verified; {} requests hurt",
+                       words_hosts(back), seconds, target, deploy.requests_harmed);
+  }
+  return fmt::format("{} back on {} in {:.1f} s, verified; {} requests hurt", words_hosts(back), target, seconds,
+                     deploy.requests_harmed);
 }
 
 std::string_view name(DeployState state) {

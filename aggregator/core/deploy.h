@@ -32,6 +32,7 @@ struct Canary {
   int64_t restored_us = 0, verified_us = 0;
   int64_t left_us = 0;
   bool failed = false, failure_told = false;
+  bool flag_off = false;     ///< runs the version on: a feature flag was turned off instead
   bool taken_back = false;    ///< its command was, before the host had answered
   bool dead_man = false;      ///< went back by itself
   std::string superseded;     ///< the command that was taken back before this one

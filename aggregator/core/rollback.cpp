@@ -7,6 +7,7 @@
 
 #include "aggregator/core/state.h"
 #include "aggregator/core/words.h"
+#include "schema/flag_reason.h"
 
 namespace serin::core {
 namespace {
@@ -327,6 +328,10 @@ void Fold::State::step_reported(Service& service, Track& track, const Event& eve
       if (canary->restored_us == 0) canary->restored_us = at_us;
     }
     if (event.step == "verified") canary->verified_us = at_us;
+    if (event.step == "verified" && tells_of_flag(event.reason)) {
+      canary->flag_off = true;
+      canary->target = deploy.version;  // what recovery is looked for in
+    }
     if (ended_badly) canary->failed = true;
     after_steps(service, deploy);
     return;
@@ -459,6 +464,7 @@ void Fold::State::verify_recovery(Service& service, Deploy& deploy, int64_t seco
     return;
   }
   if (after < policies.of(service.name).verify_seconds) return;
+  if (flag_did_not_help(service, deploy)) return;
   Decision decision = decision_of(deploy, DecisionKind::not_the_cause);
   decision.reason.text =
       deploy.recovery && deploy.recovery_requests < kTooFewRequests

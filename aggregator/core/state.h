@@ -209,6 +209,7 @@ struct Fold::State {
   void step_reported(Service& service, Track& track, const Event& event, int64_t at_us);
   void after_steps(Service& service, Deploy& deploy);
   void verify_recovery(Service& service, Deploy& deploy, int64_t second);
+  bool flag_did_not_help(Service& service, Deploy& deploy);
   bool too_often(const std::string& service, const std::string& host, int limit) const;
 
   void condemn(Service& service, Deploy& deploy, Reason reason, const std::string& actor);

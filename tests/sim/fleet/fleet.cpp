@@ -6,6 +6,8 @@
 #include <cmath>
 #include <utility>
 
+#include "schema/flag_reason.h"
+
 namespace serin::sim {
 namespace {
 
@@ -85,7 +87,7 @@ void Fleet::emit_sample(int index) {
   std::normal_distribution<double> normal;
   const double decay = std::exp(-1 / kTau);
   host.noise = decay * host.noise + world_.noise_sd * std::sqrt(1 - decay * decay) * normal(random_);
-  const Release& release = releases[host.version];
+  const Release& release = releases[host.flag_off ? "v1" : host.version];  // without it, as before
   if (release.lifetime_seconds > 0 || release.stays_down) {
     if (!host.down && now_ >= host.dies) {
       host.down = true;
@@ -301,6 +303,11 @@ void Fleet::roll_back(int index, const Command& command) {
     return;
   }
   at(now_, step(index, command, "accepted"));
+  if (const auto flag = flags_.find(index); flag != flags_.end()) {
+    turn_flag_off(index, command, flag->second);
+    flags_.erase(flag);
+    return;
+  }
   if (failing_helpers_.contains(index)) {
     at(now_ + 1, step(index, command, "failed", "the release is broken"));
     return;
@@ -315,6 +322,12 @@ void Fleet::roll_back(int index, const Command& command) {
     return;
   }
   for (const char* name : {"healthy", "verified"}) at(now_ + 1, step(index, command, name));
+}
+
+void Fleet::turn_flag_off(int index, const Command& command, bool helps) {
+  hosts_[static_cast<size_t>(index)].flag_off = helps;
+  for (const char* name : {"switched", "restarted", "healthy"}) at(now_ + 1, step(index, command, name));
+  at(now_ + 1, step(index, command, "verified", flag_off_reason("flag new-checkout in /f", command.condemned)));
 }
 
 void Fleet::rehearse(int index, const Command& command) {

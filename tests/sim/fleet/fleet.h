@@ -74,6 +74,8 @@ class Fleet {
   void helper_refuses(int host) { refusing_helpers_.insert(host); }  ///< it would not work
   void helper_mended(int host) { failing_helpers_.erase(host), refusing_helpers_.erase(host); }
   void helper_fails_late(int host) { late_failing_helpers_.insert(host); }  ///< after the restart: not healthy
+  /// Its first action turns a flag off, which makes the version well, or not.
+  void has_flag(int host, bool helps) { flags_.insert({host, helps}); }
   void obeys(bool yes) { obeys_ = yes; }
   void cut_off(int host, double seconds);                    ///< from the bus: it keeps what it has to say, and hears nothing
   void dead_man(int host);                                   ///< cut off, its helper sees the version fail
@@ -111,6 +113,7 @@ class Fleet {
  private:
   struct Host {
     std::string version, previous;
+    bool flag_off = false;
     double log_errors = 0, noise = 0;
     double started = -1000, dies = 0, back = 0;
     bool down = false;
@@ -138,6 +141,7 @@ class Fleet {
   void handle(std::vector<core::Effect> effects);
   void execute(const Command& command);
   void roll_back(int host, const Command& command);
+  void turn_flag_off(int index, const Command& command, bool helps);
   void rehearse(int host, const Command& command);
   void confirm(int host, const Command& command);
   void cancel(int host, const Command& command);
@@ -159,6 +163,7 @@ class Fleet {
   std::vector<std::pair<std::variant<Sample, Event, Control>, double>> held_back_;  ///< during an outage of the bus
   std::map<int, bool> failing_helpers_;
   std::set<int> late_failing_helpers_, refusing_helpers_;
+  std::map<int, bool> flags_;  ///< by host: whether turning it off helps
   double now_ = 0, outage_until_ = 0, fleet_until_ = 0, fleet_factor_ = 1;
   double fleet_slow_until_ = 0, fleet_slower_ = 1;
   int64_t last_stored_us_ = 0;

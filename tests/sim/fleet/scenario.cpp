@@ -160,6 +160,7 @@ bool perform(Fleet& fleet, const Words& w) {
   else if (what == "helper_fails") fleet.helper_fails(host());
   else if (what == "helper_fails_late") fleet.helper_fails_late(host());
   else if (what == "helper_refuses") fleet.helper_refuses(host());
+  else if (what == "flag") fleet.has_flag(host(), w.at(2) == "helps");
   else if (what == "helper_mended") fleet.helper_mended(host());
   else if (what == "cut_off") fleet.cut_off(host(), std::stod(w.at(2)));
   else if (what == "dead_man") fleet.dead_man(host());
