@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
-#include <optional>
-#include <set>
 
-#include "agent/rollback/cause.h"
 #include "agent/rollback/client.h"
+#include "agent/rollback/relayed.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "schema/wire.h"
@@ -16,8 +14,6 @@ namespace serin::agent {
 namespace {
 
 constexpr uint64_t kPollMs = 200;  // CONTRACTS §8: at most 5 a second
-constexpr uint64_t kFirstRetryMs =
-    200;  // a helper that was killed is back within milliseconds under systemd
 constexpr uint64_t kLastRetryMs = 2'000;
 constexpr uint64_t kUnreachableMs =
     10'000;  // then it is told, and an end of the process is no longer expected
@@ -29,55 +25,6 @@ constexpr uint64_t kLookAgainMs = 5'000;    // after a version start, of which t
 constexpr int64_t kReportAgainUs = int64_t{3600} * 1'000'000;
 constexpr size_t kMostRemembered =
     8;  // commands of one service whose reported steps are remembered
-
-/// A command that waits for the helper to take it.
-struct Delivery {
-  Bytes envelope;
-  Command command;
-};
-
-/// What is relayed for one service. `status` is asked while nothing is known or an action is at
-/// work; `execute` while a command waits. One call at a time.
-struct Relayed {
-  std::string name;
-  std::optional<Delivery> delivery;
-  bool asking_status = true;
-  bool in_progress = false;
-  HelperTask task = HelperTask::rollback;  ///< what is in progress
-  std::string condemned, target;
-  bool call_open = false;
-  std::optional<UvTimer> timer;
-  uint64_t retry_ms = kFirstRetryMs;
-  std::optional<uint64_t> unanswered_since_ms;
-  bool told_unreachable = false;
-  std::map<std::string, std::set<std::string>> reported;  ///< by command
-  std::string last_refusal, last_hint;
-  uint64_t looked_ms = 0;
-
-  /// A word about a version changes nothing on the host.
-  [[nodiscard]] bool delivers_action() const {
-    return delivery && (delivery->command.kind == CommandKind::rollback ||
-                        delivery->command.kind == CommandKind::drill);
-  }
-};
-
-HelperTask task_of(const Command& command) {
-  return command.kind == CommandKind::drill ? HelperTask::drill : HelperTask::rollback;
-}
-
-Event step_event(const std::string& service, HelperTask task, const std::string& command,
-                 const std::string& deploy, const std::string& target, const HelperStep& step) {
-  Event event;
-  event.service = service;
-  event.kind = task == HelperTask::drill ? EventKind::drill_step : EventKind::rollback_step;
-  event.wall_us = step.wall_us;
-  event.version = target;
-  event.step = step.name;
-  event.reason = step.reason;
-  event.command = command;
-  event.deploy = deploy;
-  return event;
-}
 
 bool finished(const HelperReply& reply) {
   return reply.answer == HelperAnswer::done || reply.answer == HelperAnswer::failed;
@@ -122,7 +69,7 @@ struct CommandRelay::State {
       unanswered(service, reply.error().message);
       return;
     }
-    service.retry_ms = kFirstRetryMs;
+    service.retry_ms = Relayed::kFirstRetryMs;
     service.unanswered_since_ms.reset();
     service.told_unreachable = false;
     if (about.empty())
@@ -136,7 +83,7 @@ struct CommandRelay::State {
   }
 
   void take_status(Relayed& service, const HelperReply& reply) {
-    take_progress(service, reply);
+    service.take_progress(reply);
     service.asking_status = reply.answer == HelperAnswer::in_progress;
     service.looked_ms = uv_now(loop);
     if (!service.asking_status && heard) heard(service.name, reply);
@@ -144,17 +91,6 @@ struct CommandRelay::State {
                      !service.reported.contains(reply.command) &&
                      wall_us() - reply.steps.back().wall_us > kReportAgainUs;
     if (!old) report(service, reply);
-  }
-
-  static void take_progress(Relayed& service, const HelperReply& reply) {
-    // Before it has said that it takes the case up, the dead-man only looks.
-    const bool looks_only = reply.task == HelperTask::dead_man && reply.steps.empty();
-    service.in_progress =
-        (reply.answer == HelperAnswer::accepted || reply.answer == HelperAnswer::in_progress) &&
-        !looks_only;
-    service.task = reply.task;
-    service.condemned = reply.condemned;
-    service.target = reply.target;
   }
 
   void take_outcome(Relayed& service, bool current, const std::string& id,
@@ -172,7 +108,7 @@ struct CommandRelay::State {
     }
     if (reply.answer == HelperAnswer::refused) return;
     if (reply.answer == HelperAnswer::accepted || reply.answer == HelperAnswer::in_progress)
-      take_progress(service, reply);
+      service.take_progress(reply);
     // What it means for the next rollback is asked for at once.
     service.asking_status = true;
     if (reply.command == id) {
@@ -303,7 +239,7 @@ void CommandRelay::deliver(const std::string& service, Bytes signed_command) {
   const auto found = state_->services.find(service);
   if (found == state_->services.end()) return refuse("service: not watched on this host");
   found->second.delivery = Delivery{std::move(signed_command), *command};
-  found->second.retry_ms = kFirstRetryMs;
+  found->second.retry_ms = Relayed::kFirstRetryMs;
   state_->ask(found->second);
 }
 
@@ -332,15 +268,7 @@ bool CommandRelay::acting(const std::string& service) const {
 
 std::optional<Cause> CommandRelay::cause_of(const std::string& service,
                                             const std::string& version) const {
-  if (!acting(service)) return std::nullopt;
-  const Relayed& relayed = state_->services.at(service);
-  if (relayed.in_progress) {
-    const auto cause = cause_of_start(relayed.task, relayed.condemned, relayed.target, version);
-    if (cause) return cause;
-  }
-  if (!relayed.delivers_action()) return std::nullopt;
-  const Command& command = relayed.delivery->command;
-  return cause_of_start(task_of(command), command.condemned, command.target, version);
+  return acting(service) ? state_->services.at(service).cause_of(version) : std::nullopt;
 }
 
 }  // namespace serin::agent
