@@ -14,6 +14,7 @@ using Worse = BusinessCounter::Worse;
 constexpr double kMargin = 1.10;
 constexpr double kRestartFloor = 0.10;  // restart-to-restart change, log odds
 constexpr double kLeastCount = 50;      // in the whole past, or the counter tells nothing
+constexpr double kLeastRequests = 2000;  // without which a counter is known to be rare
 constexpr std::array<double, Foresight::kEffects> kLess = {.9, .8, .7, .5, .2, .05};
 constexpr std::array<double, Foresight::kEffects> kMore = {1.1, 1.25, 1.5, 2, 5, 10};
 
@@ -35,8 +36,12 @@ struct Past {
   double requests = 0, count = 0;
   bool unbounded = false;
   double unit = 1;  ///< what counts as one; above 1 for amounts
-  [[nodiscard]] bool present() const { return count >= kLeastCount && requests > 0; }
-  [[nodiscard]] double share() const { return count / requests; }
+  /// Of a counter of which more hurts (orders that were charged twice), none at all tells much.
+  [[nodiscard]] bool present(Worse worse) const {
+    if (worse == Worse::higher && requests >= kLeastRequests) return true;
+    return count >= kLeastCount && requests > 0;
+  }
+  [[nodiscard]] double share() const { return (count + 0.5) / (requests + 1); }
 };
 
 /// Variance over mean in the past, at least 1. An order of a thousand is one fact and not a
@@ -246,7 +251,7 @@ class EitherFamily final : public Family {
 size_t business_counters_in(const Options& options, std::span<const HostHistory> history) {
   return static_cast<size_t>(
       std::count_if(options.business.begin(), options.business.end(),
-                    [&](const auto& c) { return past_of(c.name, history).present(); }));
+                    [&](const auto& c) { return past_of(c.name, history).present(c.worse); }));
 }
 
 std::vector<std::unique_ptr<Family>> make_business_families(const Options& options, double alpha,
@@ -257,7 +262,7 @@ std::vector<std::unique_ptr<Family>> make_business_families(const Options& optio
   const double each = alpha / static_cast<double>(counters);
   for (const auto& counter : options.business) {
     const Past past = past_of(counter.name, history);
-    if (!past.present()) continue;
+    if (!past.present(counter.worse)) continue;
     const auto family = [&](bool lower, double share) {
       return std::make_unique<BusinessFamily>(options, counter.name, lower, past, share, history);
     };

@@ -24,6 +24,7 @@ struct Shop {
       0;  ///< above 0: what is counted is money, so much an order, from cents to thousands
   double inflation = 1;
   double canary = 1;  ///< factor on the canary's
+  double appears = 0;  ///< per request of the canary's, beside that
 };
 
 class Trade {
@@ -45,7 +46,10 @@ class Trade {
       std::vector<Entry> entries;
       entries.reserve(shop_.hosts);
       for (uint32_t h = 0; h < shop_.hosts; ++h) {
-        const auto [n, x] = draw(h, 1, h == 0 ? shop_.canary : 1);
+        auto [n, x] = draw(h, 1, h == 0 ? shop_.canary : 1);
+        if (h == 0 && shop_.appears > 0) {
+          x += static_cast<double>(test::binomial(rng_, n, shop_.appears));
+        }
         HostStep step{.host = h, .age_seconds = h == 0 ? t - 1 : 1e6, .requests = n};
         step.business = std::span(&entries.emplace_back("orders", x), 1);
         (h == 0 ? canary : baseline).push_back(step);
@@ -100,6 +104,23 @@ class Trade {
   std::vector<double> level_;
   std::deque<Entry> entries_;
 };
+
+// Orders that are charged twice: nobody has ever seen one.
+TEST(Business, WhatHurtsAndNeverHappenedBeforeIsFound) {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    Trade trade({.hosts = 8, .rate = 50, .orders = 0, .appears = .01}, seed);
+    const auto [metric, seconds] = trade.judge(Worse::higher, 300);
+    EXPECT_EQ(metric, "orders") << seed;
+    EXPECT_LT(seconds, 90) << seed;
+  }
+}
+
+TEST(Business, WhatHurtsAndNeverHappensIsNoFinding) {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    Trade trade({.hosts = 8, .rate = 50, .orders = 0}, seed);
+    EXPECT_EQ(trade.judge(Worse::higher, 300).first, "") << seed;
+  }
+}
 
 TEST(Business, HalfOfTheOrdersMissingIsFound) {
   for (uint64_t seed = 1; seed <= 10; ++seed) {
