@@ -12,8 +12,7 @@ namespace shop {
 namespace {
 
 constexpr size_t kMostAnswer = 4096;  // the partner's answers are some tens of bytes
-// Staging's partner has answered by then, always.
-constexpr auto kHedgeAfter = std::chrono::milliseconds(20);
+constexpr auto kHedgeAfter = std::chrono::milliseconds(60);
 constexpr long kConfirmationMs = 30'000;
 constexpr long kMostPauseMs = 500;  // a partner that asks for more is as good as down
 constexpr std::string_view kRetryIn = "busy retry_in_ms=";    // production

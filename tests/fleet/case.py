@@ -13,7 +13,7 @@ from web import GOOD
 ACTION_SECONDS = 120  # the action's time limit: no host may be down for longer
 VERDICT_SECONDS = 90
 END_SECONDS = 300
-ONCE = ("decided", "rolled_back", "recovered")
+ONCE = ("decided", "rolled_back")
 
 
 class Wrong(Exception):
@@ -92,10 +92,10 @@ class Case:
         folder = self.host.path("/var/lib/serin/rollback/done")
         return {file.name for file in folder.iterdir()} if folder.is_dir() else set()
 
-    def finish(self, asked=1):
+    def finish(self, asked=1, ends=("recovered",)):
         """Waits for the end, and holds everything that must hold against it. `asked`: how often for the rollback."""
         view = self.wait_state("recovered", "not_the_cause", "rollback_failed", "frozen")
-        must(view["state"] == "recovered", f"the deploy ended as {view['state']}: {view['timeline'][-1]['text']}")
+        must(view["state"] in ends, f"the deploy ended as {view['state']}: {view['timeline'][-1]['text']}")
         self.check_hosts()
         self.check_once(view, asked)
         self.check_downtime()
@@ -121,6 +121,7 @@ class Case:
         kinds = [entry["kind"] for entry in view["timeline"]]
         for kind in ONCE:
             must(kinds.count(kind) == 1, f"the account says {kind} {kinds.count(kind)} times: {kinds}")
+        must(kinds.count(view["state"]) == 1, f"the account does not say {view['state']} once: {kinds}")
         must(kinds.count("commanded") == asked, f"the account says commanded {kinds.count('commanded')} times: {kinds}")
         canary = next(h for h in view["hosts"] if h["host"] == self.host.name)
         must(seconds_of(canary["restored"]) and seconds_of(canary["verified"]), "restored and verified have no time")

@@ -8,7 +8,7 @@ from network import GATE
 PARTNER_PORT = 9090
 FIRST_PORT = 9101  # of the balancer, one for each host: a visit stays with the host that it began on
 CHECKOUTS = 0.10  # of the customers' requests
-HEADROOM = 2.0  # what the partner agreed to, against what a good release asks for on the average of a day
+HEADROOM = 1.75  # what the partner agreed to, against what a good release asks for
 
 
 class Edge:

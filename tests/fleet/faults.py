@@ -208,24 +208,29 @@ def previous_broken(trials):
 
 
 def clock_off(trials):
-    """The host's clock is an hour ahead."""
+    """The clock of all that runs on the host is an hour ahead: of agent, helper, action, shop and nginx."""
     case = Case(trials, "clock_off", gated=False)
     host = case.host
-    host.write("/etc/systemd/system.conf.d/clock.conf", "[Manager]\nDefaultEnvironment=LD_PRELOAD=" + FAKETIME +
+    _set_clock(host, "[Manager]\nDefaultEnvironment=LD_PRELOAD=" + FAKETIME +
                " FAKETIME=+1h FAKETIME_DONT_FAKE_MONOTONIC=1 DONT_FAKE_MONOTONIC=1 FAKETIME_DISABLE_SHM=1\n")
     try:
-        host.shell("systemctl daemon-reexec; systemctl stop serin-rollback.service;"
-                   " systemctl restart nginx shop serin-agent")
         ahead = int(host.run("systemd-run", "--quiet", "--wait", "--pipe", "date", "+%s")) - time.time()
         must(ahead > 3500, f"the clock is {ahead:.0f} s ahead")
         case.wait(lambda: trials.fleet.seen()[host.name]["phase"] == "serving", 60, "it serves with its wrong clock")
         case.deploy()
         case.wait_back()
-        case.finish()
+        # systemd itself cannot be given another clock, so the starts that it tells of and the log's times do not fit:
+        # too few requests may be known to be the good release's for a verdict about the recovery.
+        case.finish(ends=("recovered", "not_the_cause"))
     finally:
-        host.shell("rm /etc/systemd/system.conf.d/clock.conf; systemctl daemon-reexec;"
-                   " systemctl stop serin-rollback.service; systemctl restart nginx shop serin-agent")
+        _set_clock(host, "")
         trials.good_since[host.name] = time.monotonic()
+
+
+def _set_clock(host, conf):
+    host.write("/etc/systemd/system.conf.d/clock.conf", conf)
+    host.shell("systemctl daemon-reexec; systemctl stop serin-rollback.service;"
+               " systemctl restart nginx shop serin-agent")
 
 
 FAULTS = {function.__name__: function for function in (
