@@ -52,7 +52,8 @@ set(CPACK_RPM_PACKAGE_GROUP "System Environment/Daemons")
 set(CPACK_RPM_PACKAGE_AUTOREQPROV OFF)
 set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION
   /etc /usr/lib/systemd /usr/lib/systemd/system /usr/lib/sysusers.d /usr/lib/tmpfiles.d /usr/share/man /usr/share/man/man1
-  /usr/share/man/man5 /usr/share/man/man8 /usr/sbin /usr/bin /usr/share/bash-completion
+  /usr/share/man/man5 /usr/share/man/man8 /usr/sbin /usr/bin /usr/include
+  /usr/share/bash-completion
   /usr/share/bash-completion/completions /usr/share/zsh /usr/share/zsh/site-functions)
 set(c_libraries "libc.so.6(GLIBC_2.34)(64bit), libm.so.6()(64bit), libgcc_s.so.1()(64bit), libcrypto.so.3()(64bit)")
 set(nats_libraries "libssl.so.3()(64bit), libprotobuf-c.so.1()(64bit)")

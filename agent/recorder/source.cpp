@@ -227,8 +227,8 @@ void RecorderSource::say(const Timeline& timeline, const Moment& now) {
       "no process of {} records in {}: it must call serin_recorder_open, and may "
       "have to be allowed to write there (ReadWritePaths=)",
       service_, folder_.path().string());
-  for (const auto& one : files_)
-    if (!one.trouble.empty()) problem_ = one.trouble;
+  for (const auto& word : words())
+    if (!word.trouble.empty()) problem_ = word.trouble;  // more likely the cause
 }
 
 // ---- what was handed on

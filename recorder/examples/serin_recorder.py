@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Records requests for Serin's agent from Python: what serin_recorder.h does, by ctypes and mmap.
 
     from serin_recorder import Recorder, Outcome

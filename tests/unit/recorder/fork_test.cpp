@@ -5,6 +5,7 @@
 #include <functional>
 #include <thread>
 
+#include "agent/recorder/writer.h"
 #include "tests/unit/agent/temp_folder.h"
 #include "tests/unit/recorder/recorders.h"
 
@@ -102,6 +103,20 @@ TEST(ForkedRecorder, IsLockedByTheProcessThatWritesItUntilThatEnds) {
   child.kill();
   EXPECT_EQ(file.locked_by(), 0);
   EXPECT_EQ(requests_of(file, SERIN_OK), 1U);
+}
+
+TEST(ForkedRecorder, OfAProcessThatIsHiddenFromTheAgentIsNotCountedAndSaysWhy) {
+  TempFolder folder, proc;
+  auto recorder = open_recorder(folder.path());
+  Forked child([&] { record(recorder.get(), 1); });
+  ServiceFile service;
+  service.process = ServiceFile::ByUnit{{"api.service"}};
+  WriterJudge judge(service, {.boot_id = "boot", .proc = proc.path()});
+  auto file = file_of(folder, child.pid());
+  EXPECT_EQ(judge.living(file), child.pid());  // by the lock
+  auto verdict = judge.judge(file, child.pid(), Timeline(), [](uint64_t) { return 0; });
+  EXPECT_EQ(verdict.kind, WriterJudge::Verdict::Kind::unknown);
+  EXPECT_NE(verdict.reason.find("hidepid"), std::string::npos) << verdict.reason;
 }
 
 TEST(ForkedRecorder, ShowsWhatAProcessRecordedThatWasKilledInTheMiddle) {
