@@ -317,7 +317,7 @@ TEST_F(RelayTest, AnotherVersionMakesItAskAgain) {
 
 TEST_F(RelayTest, TheDeadManOnlyLooksAtFirstAndIsThenToldAsARollback) {
   auto text = host.by_symlink();
-  text.replace(text.find("10s"), 3, "1s");
+  text.replace(text.find("10s"), 3, "4s");
   host.describe(text + "\n[dead_man]\nwithin = \"10m\"\n");
   process.start();
   Agent agent(loop, process.socket());
@@ -325,13 +325,15 @@ TEST_F(RelayTest, TheDeadManOnlyLooksAtFirstAndIsThenToldAsARollback) {
   ASSERT_TRUE(turn_until(
       loop, [&] { return agent.heard && *agent.heard && (*agent.heard)->confirmed == "v1"; }));
   write_text(host.root() / "sick-v2", "");
+  write_text(host.root() / "sick-v1", "");  // keeps the action at work until it has been looked at
   turn_until(
-      loop, [] { return false; }, 1.2);  // it has a second to become healthy
+      loop, [] { return false; }, 4.2);  // v2 has four seconds to become healthy
   agent.relay.hint_dead_man("api");
   ASSERT_TRUE(turn_until(loop, [&] { return !actions_of(host).empty(); }));
   EXPECT_FALSE(agent.relay.acting("api")) << "an end of the process is still an alarm";
   ASSERT_TRUE(turn_until(loop, [&] { return agent.saw("accepted"); }));
   EXPECT_EQ(agent.relay.cause_of("api", "v1"), Cause::dead_man);
+  std::filesystem::remove(host.root() / "sick-v1");
   ASSERT_TRUE(turn_until(loop, [&] { return agent.saw("verified"); }));
   EXPECT_EQ(agent.steps(), kWholeStory);
   EXPECT_EQ(agent.events.front().kind, EventKind::rollback_step);
