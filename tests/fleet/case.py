@@ -92,10 +92,10 @@ class Case:
         folder = self.host.path("/var/lib/serin/rollback/done")
         return {file.name for file in folder.iterdir()} if folder.is_dir() else set()
 
-    def finish(self, asked=1, ends=("recovered",)):
+    def finish(self, asked=1):
         """Waits for the end, and holds everything that must hold against it. `asked`: how often for the rollback."""
         view = self.wait_state("recovered", "not_the_cause", "rollback_failed", "frozen")
-        must(view["state"] in ends, f"the deploy ended as {view['state']}: {view['timeline'][-1]['text']}")
+        must(view["state"] == "recovered", f"the deploy ended as {view['state']}: {view['timeline'][-1]['text']}")
         self.check_hosts()
         self.check_once(view, asked)
         self.check_downtime()

@@ -209,7 +209,9 @@ def previous_broken(trials):
 
 def clock_off(trials):
     """The clock of all that runs on the host is an hour ahead: of agent, helper, action, shop and nginx."""
-    case = Case(trials, "clock_off", gated=False)
+    # The library that makes the clock wrong is one that no other host has mapped: that is drift, and such a host is
+    # out of the evidence. Guardrails hold there all the same.
+    case = Case(trials, "clock_off", behaviour="crash-loop", gated=False)
     host = case.host
     _set_clock(host, "[Manager]\nDefaultEnvironment=LD_PRELOAD=" + FAKETIME +
                " FAKETIME=+1h FAKETIME_DONT_FAKE_MONOTONIC=1 DONT_FAKE_MONOTONIC=1 FAKETIME_DISABLE_SHM=1\n")
@@ -219,9 +221,7 @@ def clock_off(trials):
         case.wait(lambda: trials.fleet.seen()[host.name]["phase"] == "serving", 60, "it serves with its wrong clock")
         case.deploy()
         case.wait_back()
-        # systemd itself cannot be given another clock, so the starts that it tells of and the log's times do not fit:
-        # too few requests may be known to be the good release's for a verdict about the recovery.
-        case.finish(ends=("recovered", "not_the_cause"))
+        case.finish()
     finally:
         _set_clock(host, "")
         trials.good_since[host.name] = time.monotonic()
