@@ -22,15 +22,20 @@ int shell(const std::string& command) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/// The units as they are installed, with the programs of this build.
+/// The units as they are installed, with the helper of this build: a copy of it, as the units have a
+/// /tmp and homes of their own, in which the build may lie.
 void install_units() {
+  const fs::path programs = "/run/serin-test";
+  fs::create_directories(programs);
+  fs::copy_file(fs::path(std::getenv("SERIN_BIN")) / "serin-rollback", programs / "serin-rollback",
+                fs::copy_options::overwrite_existing);
   const fs::path units = fs::read_symlink("/proc/self/exe").parent_path() / "units";
   for (const char* name :
        {"serin-rollback.socket", "serin-rollback.service", "serin-action@.service"}) {
     auto text = read_text(units / name);
     const std::string installed = "ExecStart=/usr/sbin/";
     if (const auto at = text.find(installed); at != std::string::npos)
-      text.replace(at, installed.size(), fmt::format("ExecStart={}/", std::getenv("SERIN_BIN")));
+      text.replace(at, installed.size(), fmt::format("ExecStart={}/", programs.native()));
 #ifdef __SANITIZE_ADDRESS__
     // Its shadow memory, and leaks that are looked for by ptrace, are no part of the product.
     if (const auto at = text.find("MemoryMax=64M"); at != std::string::npos)
