@@ -22,8 +22,8 @@ int shell(const std::string& command) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/// The units as they are installed, with the helper of this build: a copy of it, as the units have a
-/// /tmp and homes of their own, in which the build may lie.
+/// The units as they are installed, with the helper of this build: a copy of it, as the units have
+/// a /tmp and homes of their own, in which the build may lie.
 void install_units() {
   const fs::path programs = "/run/serin-test";
   fs::create_directories(programs);
