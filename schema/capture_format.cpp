@@ -34,13 +34,51 @@ void put_latency(JsonWriter& out, const ExpHistogram& latency) {
 void put_metrics(JsonWriter& out, std::string_view key, const ProcessMetrics& process, Place place,
                  const std::vector<NamedValue>& others) {
   out.key(key).open();
-  if (place == Place::counters && process.cpu_seconds)
-    out.key("cpu_seconds").number(*process.cpu_seconds);
+  for (const ProcessSeconds& field : kProcessSeconds) {
+    if (place == Place::counters && process.*field.value)
+      out.key(field.name).number(*(process.*field.value));
+  }
   for (const ProcessField& field : kProcessFields) {
     if (field.place == place && process.*field.value)
       out.key(field.name).integer(*(process.*field.value));
   }
   for (const NamedValue& value : others) out.key(value.name).number(value.value);
+  out.close();
+}
+
+void put_remotes(JsonWriter& out, const std::vector<RemotePort>& remotes) {
+  out.key("remotes").open('[');
+  for (const RemotePort& remote : remotes) {
+    out.open().key("port").integer(remote.port).key("connections").integer(remote.connections);
+    put_count(out, "connecting", remote.connecting);
+    if (remote.rtt_seconds) out.key("rtt").number(*remote.rtt_seconds);
+    if (remote.retransmits) out.key("retransmits").integer(*remote.retransmits);
+    if (remote.failed_connects) out.key("failed_connects").integer(*remote.failed_connects);
+    out.close();
+  }
+  out.close(']');
+}
+
+void put_sockets(JsonWriter& out, const SocketMetrics& sockets) {
+  if (sockets == SocketMetrics{}) return;
+  out.key("sockets").open();
+  for (const SocketField& field : kSocketFields) {
+    if (sockets.*field.value) out.key(field.name).integer(*(sockets.*field.value));
+  }
+  if (sockets.rtt_seconds) out.key("rtt").number(*sockets.rtt_seconds);
+  if (!sockets.remotes.empty()) put_remotes(out, sockets.remotes);
+  out.close();
+}
+
+void put_classes(JsonWriter& out, const std::vector<RequestClass>& classes) {
+  if (classes.empty()) return;
+  out.key("classes").open();
+  for (const RequestClass& one : classes) {
+    out.key(one.name).open().key("requests").integer(one.requests);
+    put_count(out, "errors", one.errors);
+    if (!one.latency.empty()) put_latency(out, one.latency);
+    out.close();
+  }
   out.close();
 }
 
@@ -103,6 +141,7 @@ void put_body(JsonWriter& out, const Line& line, const Sample& sample) {
     put_count(out, "limited", sample.requests->limited);
     put_count(out, "client", sample.requests->client);
     put_count(out, "slow_slo", sample.requests->slow_slo);
+    put_classes(out, sample.requests->classes);
   }
   if (sample.process_age_us)
     out.key("process_age").seconds(static_cast<int64_t>(*sample.process_age_us));
@@ -114,6 +153,7 @@ void put_body(JsonWriter& out, const Line& line, const Sample& sample) {
     out.close();
   }
   if (sample.self) put_self(out, *sample.self);
+  put_sockets(out, sample.sockets);
 }
 
 void put_body(JsonWriter& out, const Line& line, const Event& event) {

@@ -68,9 +68,11 @@ void read_metrics(JsonReader& in, ProcessMetrics& process, Place place,
                   std::vector<NamedValue>& others) {
   in.members([&](std::string_view key) {
     if (in.take_null()) return;
-    if (place == Place::counters && key == "cpu_seconds") {
-      process.cpu_seconds = in.number();
-      return;
+    for (const ProcessSeconds& field : kProcessSeconds) {
+      if (place == Place::counters && field.name == key) {
+        process.*field.value = in.number();
+        return;
+      }
     }
     for (const ProcessField& field : kProcessFields) {
       if (field.place == place && field.name == key) {
@@ -81,6 +83,69 @@ void read_metrics(JsonReader& in, ProcessMetrics& process, Place place,
     others.push_back({.name = std::string(key), .value = in.number()});
     if (others.size() > limits::kMetrics) in.fault("too many metrics");
   });
+}
+
+std::vector<RemotePort> read_remotes(JsonReader& in) {
+  std::vector<RemotePort> remotes;
+  in.elements([&] {
+    RemotePort& remote = remotes.emplace_back();
+    in.members([&](std::string_view key) {
+      if (key == "port") {
+        const uint64_t port = in.count();
+        if (port > UINT16_MAX) in.fault("is not a port");
+        remote.port = static_cast<uint16_t>(port);
+      } else if (key == "connections") {
+        remote.connections = in.count();
+      } else if (key == "connecting") {
+        remote.connecting = in.count();
+      } else if (key == "rtt") {
+        remote.rtt_seconds = in.number();
+      } else if (key == "retransmits") {
+        remote.retransmits = in.count();
+      } else if (key == "failed_connects") {
+        remote.failed_connects = in.count();
+      } else {
+        in.skip();
+      }
+    });
+    if (remotes.size() > limits::kRemotes) in.fault("too many ports");
+  });
+  return remotes;
+}
+
+SocketMetrics read_sockets(JsonReader& in) {
+  SocketMetrics sockets;
+  in.members([&](std::string_view key) {
+    if (key == "rtt") return static_cast<void>(sockets.rtt_seconds = in.number());
+    if (key == "remotes") return static_cast<void>(sockets.remotes = read_remotes(in));
+    for (const SocketField& field : kSocketFields) {
+      if (field.name == key) return static_cast<void>(sockets.*field.value = in.count());
+    }
+    in.skip();
+  });
+  return sockets;
+}
+
+std::vector<RequestClass> read_classes(JsonReader& in) {
+  std::vector<RequestClass> classes;
+  in.members([&](std::string_view name) {
+    RequestClass& one = classes.emplace_back();
+    one.name = name;
+    in.members([&](std::string_view key) {
+      if (key == "requests") {
+        one.requests = in.count();
+      } else if (key == "errors") {
+        one.errors = in.count();
+      } else if (key == "latency") {
+        one.latency = read_latency(in);
+      } else {
+        in.skip();
+      }
+    });
+    if (classes.size() > limits::kClasses) in.fault("too many classes");
+  });
+  std::ranges::sort(classes, {}, &RequestClass::name);
+  return classes;
 }
 
 std::vector<Absent> read_absent(JsonReader& in) {
@@ -156,6 +221,7 @@ constexpr std::array kKeys = {
     Key{"artefact", [](Draft& d, JsonReader& in) { d.details.artefact = in.string(); }},
     Key{"boot", [](Draft& d, JsonReader& in) { d.sample.from.boot_id = in.string(); }},
     Key{"cause", [](Draft& d, JsonReader& in) { d.details.cause = read_name(in, cause_from); }},
+    Key{"classes", [](Draft& d, JsonReader& in) { d.other_requests.classes = read_classes(in); }},
     Key{"client", [](Draft& d, JsonReader& in) { d.other_requests.client = in.count(); }},
     Key{"code", [](Draft& d, JsonReader& in) { d.details.exit_code = read_status(in); }},
     Key{"command", [](Draft& d, JsonReader& in) { d.details.command = in.string(); }},
@@ -195,6 +261,7 @@ constexpr std::array kKeys = {
     Key{"service", [](Draft& d, JsonReader& in) { d.service = in.string(); }},
     Key{"signal", [](Draft& d, JsonReader& in) { d.details.signal = read_status(in); }},
     Key{"slow_slo", [](Draft& d, JsonReader& in) { d.other_requests.slow_slo = in.count(); }},
+    Key{"sockets", [](Draft& d, JsonReader& in) { d.sample.sockets = read_sockets(in); }},
     Key{"step", [](Draft& d, JsonReader& in) { d.details.step = in.string(); }},
     Key{"stored", [](Draft& d, JsonReader& in) { d.stored_us = in.microseconds(); }},
     Key{"t", [](Draft& d, JsonReader& in) { d.t_us = in.microseconds(); }},

@@ -21,7 +21,15 @@ constexpr std::array kProcessMetrics = {"cpu_seconds"sv,
                                         "minor_faults"sv,
                                         "major_faults"sv,
                                         "read_bytes"sv,
-                                        "written_bytes"sv};
+                                        "written_bytes"sv,
+                                        "memory_bytes"sv,
+                                        "processes"sv,
+                                        "run_delay_seconds"sv,
+                                        "throttled_seconds"sv,
+                                        "cpu_pressure_seconds"sv,
+                                        "memory_pressure_seconds"sv,
+                                        "io_pressure_seconds"sv,
+                                        "oom_kills"sv};
 
 void check_process(Fields& fields, const ProcessMetrics& process) {
   fields.amount(process.cpu_seconds, "process.cpu_seconds");
@@ -35,6 +43,57 @@ void check_process(Fields& fields, const ProcessMetrics& process) {
   fields.amount(process.major_faults, "process.major_faults");
   fields.amount(process.read_bytes, "process.read_bytes");
   fields.amount(process.written_bytes, "process.written_bytes");
+  fields.amount(process.memory_bytes, "process.memory_bytes");
+  fields.amount(process.processes, "process.processes");
+  fields.amount(process.run_delay_seconds, "process.run_delay_seconds");
+  fields.amount(process.throttled_seconds, "process.throttled_seconds");
+  fields.amount(process.cpu_pressure_seconds, "process.cpu_pressure_seconds");
+  fields.amount(process.memory_pressure_seconds, "process.memory_pressure_seconds");
+  fields.amount(process.io_pressure_seconds, "process.io_pressure_seconds");
+  fields.amount(process.oom_kills, "process.oom_kills");
+}
+
+void check_sockets(Fields& fields, const SocketMetrics& sockets) {
+  for (const auto& amount :
+       {sockets.inbound, sockets.outbound, sockets.connecting, sockets.close_wait,
+        sockets.accept_queue, sockets.accept_limit, sockets.unsent_bytes, sockets.retransmits,
+        sockets.accept_overflows, sockets.failed_connects}) {
+    fields.amount(amount, "sockets");
+  }
+  fields.amount(sockets.rtt_seconds, "sockets.rtt_seconds");
+  fields.most(sockets.remotes.size(), "sockets.remotes", limits::kRemotes);
+  for (const RemotePort& remote : sockets.remotes) {
+    for (const auto& amount : {std::optional(remote.connections), std::optional(remote.connecting),
+                               remote.retransmits, remote.failed_connects}) {
+      fields.amount(amount, "sockets.remotes");
+    }
+    fields.amount(remote.rtt_seconds, "sockets.remotes.rtt_seconds");
+  }
+  const bool sorted =
+      std::ranges::adjacent_find(sockets.remotes, std::ranges::greater_equal{},
+                                 &RemotePort::port) == sockets.remotes.end();
+  fields.expect(sorted, "sockets.remotes", "are not sorted by port, each once");
+}
+
+/// Sums of a bounded number of counts below kCount cannot overflow.
+void check_classes(Fields& fields, const RequestMetrics& metrics) {
+  fields.most(metrics.classes.size(), "requests.classes", limits::kClasses);
+  if (!fields.good()) return;
+  uint64_t requests = 0, errors = 0;
+  for (const RequestClass& one : metrics.classes) {
+    fields.text(one.name, "requests.classes.name", limits::kNameBytes, Need::required);
+    fields.most(one.requests, "requests.classes.requests", limits::kCount);
+    fields.expect(one.errors <= one.requests && one.latency.total() <= one.requests,
+                  "requests.classes", "has more errors or latencies than requests");
+    requests += std::min(one.requests, limits::kCount);
+    errors += std::min(one.errors, limits::kCount);
+  }
+  fields.expect(requests <= metrics.requests && errors <= metrics.errors, "requests.classes",
+                "are more than all requests together");
+  const bool sorted =
+      std::ranges::adjacent_find(metrics.classes, std::ranges::greater_equal{},
+                                 &RequestClass::name) == metrics.classes.end();
+  fields.expect(sorted, "requests.classes", "are not sorted by name, each once");
 }
 
 void check_requests(Fields& fields, const RequestMetrics& metrics) {
@@ -51,6 +110,7 @@ void check_requests(Fields& fields, const RequestMetrics& metrics) {
                 "is more than all requests");
   fields.expect(metrics.latency.total() <= metrics.requests, "requests.latency",
                 "holds more than all requests");
+  check_classes(fields, metrics);
 }
 
 enum class Values : uint8_t { any, amounts };
@@ -82,7 +142,8 @@ void check_self(Fields& fields, const AgentSelf& self) {
   fields.amount(std::optional(self.cpu_seconds), "self.cpu_seconds");
   fields.amount(std::optional(self.rss_bytes), "self.rss_bytes");
   for (const uint64_t count : {self.ring_dropped, self.reconnects, self.publish_failures,
-                               self.lines_skipped, self.late_ticks}) {
+                               self.lines_skipped, self.late_ticks, self.worst_late_us,
+                               self.messages_sent}) {
     fields.most(count, "self", limits::kAmount);
   }
 }
@@ -115,6 +176,7 @@ Result<void> check(const Sample& sample, Origin origin) {
     fields.text(absent.reason, "absent.reason", limits::kTextBytes);
   }
   if (sample.self) check_self(fields, *sample.self);
+  check_sockets(fields, sample.sockets);
   return fields.outcome();
 }
 

@@ -27,6 +27,10 @@ inline constexpr size_t kWarmupBytes = size_t{16} * 1024;
 
 /// Counters, gauges or absent metrics of one sample.
 inline constexpr size_t kMetrics = 256;
+/// Ports that a service connects to, in one sample: the busiest ones.
+inline constexpr size_t kRemotes = 16;
+/// Classes of requests in one sample, the one that holds the rest included.
+inline constexpr size_t kClasses = 16;
 /// Packages that differ, mapped libraries, kernel, limits …
 inline constexpr size_t kFacts = 256;
 /// Hosts of a decision: with ids of 20 bytes, what 64 KiB hold.

@@ -44,7 +44,47 @@ struct ProcessMetrics {
   std::optional<uint64_t> rss_bytes, threads, fds, fd_limit;  ///< at its end
   std::optional<uint64_t> voluntary_switches, involuntary_switches, minor_faults, major_faults, read_bytes,
       written_bytes;  ///< in the interval
+  std::optional<uint64_t> memory_bytes;  ///< at its end: of the unit, with its page cache
+  std::optional<uint64_t> processes;     ///< at its end
+  std::optional<double> run_delay_seconds;  ///< in the interval: threads ready to run, without a CPU
+  std::optional<double> throttled_seconds;  ///< in the interval: stopped by the unit's CPU quota
+  /// In the interval: at least one thread waited for a CPU, for memory, for a disk.
+  std::optional<double> cpu_pressure_seconds, memory_pressure_seconds, io_pressure_seconds;
+  std::optional<uint64_t> oom_kills;  ///< in the interval
   friend bool operator==(const ProcessMetrics&, const ProcessMetrics&) = default;
+};
+
+/// TCP connections that the service has opened to one port, whichever host it is on.
+struct RemotePort {
+  uint16_t port = 0;
+  uint64_t connections = 0, connecting = 0;              ///< established, SYN sent; at the end
+  std::optional<double> rtt_seconds;                     ///< median of the smoothed ones
+  std::optional<uint64_t> retransmits, failed_connects;  ///< in the interval
+  friend bool operator==(const RemotePort&, const RemotePort&) = default;
+};
+
+/// TCP sockets of the service. Levels are those of the last look, which is at most 10 s old where a
+/// host has so many sockets that looking each second would cost too much.
+struct SocketMetrics {
+  std::optional<uint64_t> inbound, outbound;  ///< established: accepted, opened by the service
+  std::optional<uint64_t> connecting;         ///< opened by the service, SYN sent
+  std::optional<uint64_t> close_wait;         ///< the peer has closed, the service has not
+  std::optional<uint64_t> accept_queue, accept_limit;  ///< of all listeners together
+  std::optional<uint64_t> unsent_bytes;  ///< handed to the kernel, not acknowledged by the peer
+  std::optional<double> rtt_seconds;     ///< median of the outbound ones' smoothed round trips
+  std::optional<uint64_t> retransmits;       ///< in the interval: segments sent again
+  std::optional<uint64_t> accept_overflows;  ///< in the interval: dropped, the queue was full
+  std::optional<uint64_t> failed_connects;   ///< in the interval: SYN sent, never established
+  std::vector<RemotePort> remotes;           ///< by port; those with the most connections
+  friend bool operator==(const SocketMetrics&, const SocketMetrics&) = default;
+};
+
+/// A part of the requests that behaves differently from others: a route, a tenant.
+struct RequestClass {
+  std::string name;
+  uint64_t requests = 0, errors = 0;
+  ExpHistogram latency;
+  friend bool operator==(const RequestClass&, const RequestClass&) = default;
 };
 
 /// Requests finished in the interval. requests = all; the classes below are parts of it.
@@ -56,6 +96,7 @@ struct RequestMetrics {
   uint64_t client = 0;   ///< other 4xx
   uint64_t slow_slo = 0;  ///< slower than the service's own fixed edge, where it has one
   ExpHistogram latency;
+  std::vector<RequestClass> classes;  ///< parts of the whole, by name; empty: not told apart
   friend bool operator==(const RequestMetrics&, const RequestMetrics&) = default;
 };
 
@@ -76,6 +117,8 @@ struct AgentSelf {
   uint64_t publish_failures = 0;
   uint64_t lines_skipped = 0;    ///< log lines that did not parse, or were too long
   uint64_t late_ticks = 0;       ///< ticks more than 0.5 s late
+  uint64_t worst_late_us = 0;    ///< the latest tick since the heartbeat before; not cumulative
+  uint64_t messages_sent = 0;    ///< acknowledged by the bus
   friend bool operator==(const AgentSelf&, const AgentSelf&) = default;
 };
 
@@ -99,6 +142,7 @@ struct Sample {
   std::vector<NamedValue> gauges;    ///< values at its end
   std::vector<Absent> absent;
   std::optional<AgentSelf> self;
+  SocketMetrics sockets;
   friend bool operator==(const Sample&, const Sample&) = default;
 };
 

@@ -29,6 +29,23 @@ std::vector<Tally> Tallies::take_before(uint32_t span) {
   return taken;
 }
 
+namespace {
+
+void add(RequestClass& sum, const RequestClass& other) {
+  sum.requests += other.requests;
+  sum.errors += other.errors;
+  sum.latency.merge(other.latency);
+}
+
+}  // namespace
+
+RequestClass& class_of(RequestMetrics& whole, std::string_view name) {
+  auto at = std::ranges::lower_bound(whole.classes, name, {}, &RequestClass::name);
+  if (at == whole.classes.end() || at->name != name)
+    at = whole.classes.insert(at, {.name = std::string(name), .latency = {}});
+  return *at;
+}
+
 void add(RequestMetrics& sum, const RequestMetrics& other) {
   sum.requests += other.requests;
   sum.errors += other.errors;
@@ -37,6 +54,7 @@ void add(RequestMetrics& sum, const RequestMetrics& other) {
   sum.client += other.client;
   sum.slow_slo += other.slow_slo;
   sum.latency.merge(other.latency);
+  for (const RequestClass& part : other.classes) add(class_of(sum, part.name), part);
 }
 
 void add(Tally& sum, const Tally& other) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -45,6 +46,9 @@ class Tallies {
 /// Adds `other`, of the same service, to `sum`.
 void add(Tally& sum, const Tally& other);
 void add(RequestMetrics& sum, const RequestMetrics& other);
+/// The part of `whole` with this name, made where there is none. Names come from a service's file,
+/// which bounds them.
+RequestClass& class_of(RequestMetrics& whole, std::string_view name);
 /// Counts `count` requests that ended with a status, 0 for none, into their class (CONTRACTS §4).
 void count_status(Tally& tally, uint16_t status, uint64_t count = 1);
 

@@ -30,6 +30,32 @@ void merge(ProcessMetrics& sum, const ProcessMetrics& later) {
   sum.threads = later.threads;
   sum.fds = later.fds;
   sum.fd_limit = later.fd_limit;
+  sum.memory_bytes = later.memory_bytes;
+  sum.processes = later.processes;
+  sum_up(sum.run_delay_seconds, later.run_delay_seconds);
+  sum_up(sum.throttled_seconds, later.throttled_seconds);
+  sum_up(sum.cpu_pressure_seconds, later.cpu_pressure_seconds);
+  sum_up(sum.memory_pressure_seconds, later.memory_pressure_seconds);
+  sum_up(sum.io_pressure_seconds, later.io_pressure_seconds);
+  sum_up(sum.oom_kills, later.oom_kills);
+}
+
+/// A port that only the earlier interval knew has no level any more; its amounts stay in the sums
+/// over all ports.
+void merge(SocketMetrics& sum, const SocketMetrics& later) {
+  SocketMetrics merged = later;
+  for (const auto amount : {&SocketMetrics::retransmits, &SocketMetrics::accept_overflows,
+                            &SocketMetrics::failed_connects}) {
+    merged.*amount = sum.*amount;
+    sum_up(merged.*amount, later.*amount);
+  }
+  for (RemotePort& remote : merged.remotes) {
+    const auto before = std::ranges::find(sum.remotes, remote.port, &RemotePort::port);
+    if (before == sum.remotes.end()) continue;
+    sum_up(remote.retransmits, before->retransmits);
+    sum_up(remote.failed_connects, before->failed_connects);
+  }
+  sum = std::move(merged);
 }
 
 /// A counter that one of the two lacks is absent in the sum, as an amount is.
@@ -48,6 +74,7 @@ void merge(Sample& sum, const Sample& later) {
   sum.wall_us = later.wall_us;
   sum.selected = later.selected;
   merge(sum.process, later.process);
+  merge(sum.sockets, later.sockets);
   if (!sum.requests) {
     sum.requests = later.requests;
   } else if (later.requests) {

@@ -102,7 +102,40 @@ ProcessMetrics Generator::process() {
           .minor_faults = maybe(count()),
           .major_faults = maybe(count()),
           .read_bytes = maybe(count()),
-          .written_bytes = maybe(count())};
+          .written_bytes = maybe(count()),
+          .memory_bytes = maybe(count()),
+          .processes = maybe(count()),
+          .run_delay_seconds = maybe(amount()),
+          .throttled_seconds = maybe(amount()),
+          .cpu_pressure_seconds = maybe(amount()),
+          .memory_pressure_seconds = maybe(amount()),
+          .io_pressure_seconds = maybe(amount()),
+          .oom_kills = maybe(count())};
+}
+
+SocketMetrics Generator::sockets() {
+  if (below(4) == 0) return {};
+  SocketMetrics made{.inbound = maybe(count()),
+                     .outbound = maybe(count()),
+                     .connecting = maybe(count()),
+                     .close_wait = maybe(count()),
+                     .accept_queue = maybe(count()),
+                     .accept_limit = maybe(count()),
+                     .unsent_bytes = maybe(count()),
+                     .rtt_seconds = maybe(amount()),
+                     .retransmits = maybe(count()),
+                     .accept_overflows = maybe(count()),
+                     .failed_connects = maybe(count()),
+                     .remotes = {}};
+  for (uint64_t i = 0, all = below(limits::kRemotes + 1); i < all; ++i) {
+    made.remotes.push_back({.port = static_cast<uint16_t>(i * 4000 + below(4000)),
+                            .connections = count(),
+                            .connecting = count(),
+                            .rtt_seconds = maybe(amount()),
+                            .retransmits = maybe(count()),
+                            .failed_connects = maybe(count())});
+  }
+  return made;
 }
 
 RequestMetrics Generator::requests() {
@@ -114,6 +147,16 @@ RequestMetrics Generator::requests() {
     left -= *part;
   }
   made.slow_slo = below(all + 1);
+  uint64_t requests_left = all, errors_left = made.errors;
+  for (uint64_t i = 0, classes = below(limits::kClasses + 1); i < classes; ++i) {
+    RequestClass one{.name = fmt::format("{}{}", static_cast<char>('A' + i), text()),
+                     .requests = below(requests_left + 1)};
+    one.errors = below(std::min(one.requests, errors_left) + 1);
+    one.latency = histogram(std::min<uint64_t>(one.requests, 100));
+    requests_left -= one.requests;
+    errors_left -= one.errors;
+    made.classes.push_back(std::move(one));
+  }
   return made;
 }
 
@@ -134,7 +177,9 @@ AgentSelf Generator::self() {
           .reconnects = count(),
           .publish_failures = count(),
           .lines_skipped = count(),
-          .late_ticks = count()};
+          .late_ticks = count(),
+          .worst_late_us = count(),
+          .messages_sent = count()};
 }
 
 Sample Generator::sample() {
@@ -156,7 +201,8 @@ Sample Generator::sample() {
       .counters = named(true),
       .gauges = named(false),
       .absent = {},
-      .self = maybe(self())};
+      .self = maybe(self()),
+      .sockets = sockets()};
   for (uint64_t i = 0, all = below(4); i < all; ++i) {
     made.absent.push_back({.metric = fmt::format("{}{}", i, text()), .reason = text(100)});
   }

@@ -49,6 +49,7 @@ class Generator {
   int64_t age();
   uint64_t count();
   ProcessMetrics process();
+  SocketMetrics sockets();
   RequestMetrics requests();
   std::vector<NamedValue> named(bool amounts);
   AgentSelf self();

@@ -120,6 +120,35 @@ TEST_F(SampleFlowTest, ACounterThatOneSecondLacksIsAbsentInTheSum) {
   }
 }
 
+TEST(Merge, OfSocketsAddsWhatHappenedAndKeepsTheLastLevels) {
+  Sample sum, later;
+  sum.sockets = {.outbound = 4,
+                 .retransmits = 1,
+                 .failed_connects = 2,
+                 .remotes = {{.port = 80, .connections = 1, .retransmits = 7},
+                             {.port = 5432, .connections = 3, .retransmits = 1}}};
+  later.sockets = {.outbound = 9,
+                   .retransmits = 2,
+                   .remotes = {{.port = 5432, .connections = 9, .retransmits = 2}}};
+  merge(sum, later);
+  EXPECT_EQ(sum.sockets, (SocketMetrics{
+                             .outbound = 9,
+                             .retransmits = 3,
+                             .remotes = {{.port = 5432, .connections = 9, .retransmits = 3}}}));
+}
+
+TEST(Merge, OfClassesAddsEachToItsOwn) {
+  Sample sum, later;
+  sum.requests = {.requests = 3, .latency = {}, .classes = {{.name = "cart", .requests = 2, .errors = 1}}};
+  later.requests = {.requests = 4,
+                    .latency = {},
+                    .classes = {{.name = "about", .requests = 1}, {.name = "cart", .requests = 3}}};
+  merge(sum, later);
+  EXPECT_EQ(sum.requests->classes,
+            (std::vector<RequestClass>{{.name = "about", .requests = 1},
+                                       {.name = "cart", .requests = 5, .errors = 1}}));
+}
+
 TEST_F(SampleFlowTest, TwoGenerationsNeverShareASample) {
   add(1);
   add(2);

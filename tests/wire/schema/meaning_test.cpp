@@ -85,6 +85,41 @@ TEST(Sample, ItsCountsMustAddUp) {
   expect_fault<Sample>("requests.latency", with(metrics));
 }
 
+TEST(Sample, ClassesArePartsOfAllRequests) {
+  const auto with = [](std::vector<RequestClass> classes) {
+    return [=](Sample& s) {
+      s.requests = RequestMetrics{.requests = 10, .errors = 2, .latency = {}, .classes = classes};
+    };
+  };
+  const auto some = [](std::string name, uint64_t requests, uint64_t errors) {
+    return RequestClass{.name = std::move(name), .requests = requests, .errors = errors};
+  };
+  expect_fault<Sample>("requests.classes: are more", with({some("a", 6, 0), some("b", 5, 0)}));
+  expect_fault<Sample>("requests.classes: are more", with({some("a", 5, 2), some("b", 5, 1)}));
+  expect_fault<Sample>("requests.classes: has more", with({some("a", 1, 2)}));
+  expect_fault<Sample>("requests.classes.requests", with({some("a", UINT64_MAX, 0)}));
+  expect_fault<Sample>("requests.classes.name", with({some("", 1, 0)}));
+  expect_fault<Sample>("requests.classes: are not sorted", with({some("b", 1, 0), some("a", 1, 0)}));
+  expect_fault<Sample>("requests.classes: are not sorted", with({some("a", 1, 0), some("a", 1, 0)}));
+  expect_fault<Sample>("requests.classes",
+                       with(std::vector<RequestClass>(limits::kClasses + 1, some("a", 0, 0))));
+}
+
+TEST(Sample, SocketsAreAmountsAndPortsStandOnce) {
+  const auto with = [](SocketMetrics sockets) { return [=](Sample& s) { s.sockets = sockets; }; };
+  expect_fault<Sample>("sockets", with({.inbound = UINT64_MAX, .remotes = {}}));
+  expect_fault<Sample>("sockets.rtt_seconds", with({.rtt_seconds = -1.0, .remotes = {}}));
+  const auto ports = [](std::vector<uint16_t> numbers) {
+    SocketMetrics sockets;
+    for (const uint16_t number : numbers) sockets.remotes.push_back({.port = number});
+    return sockets;
+  };
+  expect_fault<Sample>("sockets.remotes: are not sorted", with(ports({80, 80})));
+  expect_fault<Sample>("sockets.remotes: are not sorted", with(ports({443, 80})));
+  expect_fault<Sample>("sockets.remotes",
+                       with(ports(std::vector<uint16_t>(limits::kRemotes + 1, 80))));
+}
+
 TEST(Sample, AnUnreadableNumberIsLeftOutWhenWritten) {
   Generator generator(12);
   Sample sample = generator.sample();
