@@ -193,6 +193,25 @@ std::optional<int64_t> ConfigTable::integer(std::string_view key, int64_t least,
   return std::nullopt;
 }
 
+std::optional<std::vector<int64_t>> ConfigTable::integers(std::string_view key, int64_t least,
+                                                          int64_t most) {
+  const auto* node = impl_->read(key);
+  if (node == nullptr) return std::nullopt;
+  std::vector<int64_t> numbers;
+  const auto take = [&](const toml::node& element) {
+    const auto* number = element.as_integer();
+    if (number != nullptr && number->get() >= least && number->get() <= most)
+      return numbers.push_back(number->get()), true;
+    impl_->wrong(element, key, fmt::format("must be whole numbers from {} to {}", least, most));
+    return false;
+  };
+  const auto* array = node->as_array();
+  if (array == nullptr) return take(*node) ? std::optional(std::move(numbers)) : std::nullopt;
+  for (const auto& element : *array)
+    if (!take(element)) return std::nullopt;
+  return numbers;
+}
+
 std::optional<double> ConfigTable::number(std::string_view key, double least, double most) {
   const auto* node = impl_->read(key);
   if (node == nullptr) return std::nullopt;

@@ -27,6 +27,8 @@ class ConfigTable {
   // A value of another type, or outside its limits, is a recorded problem and reads as absent.
   std::optional<std::string> string(std::string_view key);
   std::optional<int64_t> integer(std::string_view key, int64_t least, int64_t most);
+  /// One number counts as a list of one.
+  std::optional<std::vector<int64_t>> integers(std::string_view key, int64_t least, int64_t most);
   std::optional<double> number(std::string_view key, double least, double most);
   std::optional<bool> boolean(std::string_view key);
   /// One string counts as a list of one.

@@ -105,6 +105,7 @@ constexpr size_t kMostActions = 8;
 constexpr double kLongestDeadManSeconds = 3600;  // later a failure is hardly the version's
 constexpr size_t kMostUnits = 16;
 constexpr size_t kMostConfigFiles = 32;
+constexpr size_t kMostPorts = 16;  // each is a condition that the kernel tries on every socket
 
 void read_process(ConfigTable& root, ServiceFile& service) {
   constexpr std::array<std::string_view, 3> kWays = {"unit", "pid_file", "exe"};
@@ -172,6 +173,18 @@ void read_config_files(ConfigTable& root, ServiceFile& service) {
   service.config = std::move(*files);
 }
 
+void read_ports(ConfigTable& root, ServiceFile& service) {
+  constexpr int64_t kLastPort = 65535;
+  auto ports = root.integers("ports", 1, kLastPort);
+  if (!ports) return;
+  if (ports->empty() || ports->size() > kMostPorts)
+    root.problem("ports", fmt::format("must hold 1 to {} ports", kMostPorts));
+  for (const int64_t port : *ports) service.ports.push_back(static_cast<uint16_t>(port));
+  std::sort(service.ports.begin(), service.ports.end());
+  if (std::adjacent_find(service.ports.begin(), service.ports.end()) != service.ports.end())
+    root.problem("ports", "holds a port twice");
+}
+
 /// The tables of a list, less those past the limit, which are a problem.
 std::vector<ConfigTable> at_most(ConfigTable& root, std::string_view key, size_t most) {
   auto tables = root.tables(key);
@@ -227,6 +240,7 @@ Result<ServiceFile> parse_service_file(std::string_view text, const std::filesys
   read_version(*root, service);
   read_lists(*root, service);
   read_config_files(*root, service);
+  read_ports(*root, service);
   read_dead_man(*root, service);
   if (auto finished = root->finish(); !finished) return std::unexpected(finished.error());
   return service;

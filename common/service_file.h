@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -29,6 +30,8 @@ Result<ScrapeUrl> parse_scrape_url(std::string_view text);
 ///   version = { symlink = "/srv/api/current" }  # or { file = "…" }; or { package = "api" };
 ///                                               # default { build_id = true }
 ///   config = ["/etc/api/*.toml"]                # whose changes are told, as hashes
+///   ports = [8080]                              # on which it listens: its sockets, besides those of
+///                                               # its unit's control group
 ///   [[requests]]
 ///   source = "access_log"
 ///   path = "/var/log/nginx/api.access.log"
@@ -156,6 +159,8 @@ struct ServiceFile {
     double timeout_seconds = 120;
   };
   std::vector<Rollback> rollback;  ///< tried in order
+  /// TCP ports it listens on. Needed where its sockets cannot be told by a control group.
+  std::vector<uint16_t> ports;
   /// Configuration files, whose hashes are told: absolute, `*` and `?` stand for parts of a name.
   std::vector<std::string> config;
 

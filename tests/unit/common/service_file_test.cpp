@@ -582,5 +582,20 @@ TEST(ServiceFile, RefusesConfigurationFilesThatCouldBeAnywhere) {
   }
 }
 
+TEST(ServiceFile, NamesThePortsItListensOn) {
+  const auto read = [](const std::string& ports) {
+    return parse_service_file("unit = \"api.service\"\nports = " + ports + "\n",
+                              "/etc/serin/services.d/api.toml");
+  };
+  EXPECT_EQ(read("[8443, 8080]")->ports, (std::vector<uint16_t>{8080, 8443}));
+  EXPECT_EQ(read("8080")->ports, (std::vector<uint16_t>{8080}));
+  for (const char* wrong : {"[]", "[0]", "[65536]", "[\"http\"]", "[8080, 8080]", "true",
+                            "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]"}) {
+    const auto file = read(wrong);
+    ASSERT_FALSE(file) << wrong;
+    EXPECT_NE(file.error().message.find("ports"), std::string::npos) << file.error().message;
+  }
+}
+
 }  // namespace
 }  // namespace serin
