@@ -23,6 +23,8 @@ class ServiceProbe {
   /// nullopt: the main process has ended.
   std::optional<ProcessReading> read();
   [[nodiscard]] std::vector<Absent> absent() const;
+  /// The folder of its control group; empty: none.
+  [[nodiscard]] const std::filesystem::path& cgroup() const { return folder_; }
   /// 0: the main process is hidden.
   [[nodiscard]] uint64_t start_ticks() const { return main_ ? main_->start_ticks() : 0; }
 

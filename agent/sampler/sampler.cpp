@@ -63,9 +63,11 @@ Result<void> Sampler::add(ServiceFile service) {
                                                              look_at_host(now, true);
                                                            },
                                                        .roots = options_.roots,
-                                                       .datagrams = &datagrams_});
+                                                       .datagrams = &datagrams_,
+                                                       .sockets = &sockets_});
   if (!watch) return std::unexpected(watch.error());
   services_.push_back(std::move(*watch));
+  sockets_.services = static_cast<unsigned>(services_.size());
   return {};
 }
 

@@ -10,6 +10,7 @@
 
 #include "agent/facts/fact_book.h"
 #include "agent/facts/host_facts.h"
+#include "agent/probe/socket_probe.h"
 #include "agent/request/datagrams.h"
 #include "agent/sampler/service_watch.h"
 #include "agent/service/name_watch.h"
@@ -59,6 +60,8 @@ class Sampler {
   std::map<std::string, std::string, std::less<>> versions_;  ///< as the other services were told
   std::unique_ptr<NameWatch> names_;
   Datagrams datagrams_;
+  SocketDump socket_dump_;
+  SharedSockets sockets_{.source = socket_dump_};
   std::vector<std::unique_ptr<ServiceWatch>> services_;
   UvTimer timer_;
   Moment last_tick_, last_beat_;

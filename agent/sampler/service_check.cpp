@@ -67,6 +67,8 @@ void ServiceCheck::look_at(int32_t pid, const fs::path& cgroup) {
   if (!probe) return;
   probe_.emplace(std::move(*probe));
   reading_ = probe_->read();
+  sockets_ = std::make_unique<SocketCheck>(
+      SocketOwner{.pid = pid, .cgroup = cgroup, .ports = service_.ports}, first_.boot_us);
 }
 
 std::vector<std::string> ServiceCheck::units() const {
@@ -105,6 +107,7 @@ std::vector<ServiceCheck::Line> ServiceCheck::second(const Moment& now,
   say_process(now);
   say_version(now, helper);
   say_metrics();
+  say_sockets(now);
   if (service_.requests.empty())
     say(Mark::note, "requests",
         "none configured: only the process is watched, no errors and no latency");
@@ -185,6 +188,14 @@ void ServiceCheck::say_metrics() {
                   number_or_absent("open files", metrics.fds),
                   metrics.fd_limit ? fmt::format(" of {}", *metrics.fd_limit) : ""));
   for (const auto& absent : probe_->absent())
+    say(Mark::note, "cannot see", fmt::format("{}: {}", absent.metric, absent.reason));
+}
+
+void ServiceCheck::say_sockets(const Moment& now) {
+  if (!sockets_) return;
+  if (auto seen = sockets_->look(now.boot_us); !seen.empty())
+    say(Mark::good, "sockets", std::move(seen));
+  for (const auto& absent : sockets_->absent())
     say(Mark::note, "cannot see", fmt::format("{}: {}", absent.metric, absent.reason));
 }
 

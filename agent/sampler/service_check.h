@@ -1,12 +1,14 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "agent/probe/service_probe.h"
 #include "agent/request/access_log.h"
+#include "agent/sampler/socket_check.h"
 #include "agent/service/finder.h"
 #include "agent/service/moment.h"
 #include "agent/service/unit_manager.h"
@@ -58,6 +60,7 @@ class ServiceCheck {
   void say_process(const Moment& now);
   void say_version(const Moment& now, const HelperWord& helper);
   void say_metrics();
+  void say_sockets(const Moment& now);
   void say_requests(size_t index);
   void say_log(size_t index);
   void say_page(size_t index);
@@ -78,6 +81,7 @@ class ServiceCheck {
   std::string unit_problem_, unit_generation_;
   CgroupRoots cgroups_ = CgroupRoots::of_this_machine();
   std::optional<ProcessReading> reading_;
+  std::unique_ptr<SocketCheck> sockets_;
   Moment first_;
   std::string running_version_;
   std::vector<Line> lines_;

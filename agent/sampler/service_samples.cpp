@@ -116,12 +116,15 @@ void ServiceWatch::add_process(Sample& sample, const std::optional<ProcessReadin
   if (reading) {
     if (running_->last) sample.process = difference(*running_->last, *reading);
     running_->last = *reading;
+    if (running_->sockets) sample.sockets = running_->sockets->look(now.boot_us);
   }
   add_absent(sample);
 }
 
 void ServiceWatch::add_absent(Sample& sample) const {
   sample.absent = running_->probe.absent();
+  if (running_->sockets)
+    for (auto& absent : running_->sockets->absent()) sample.absent.push_back(std::move(absent));
   if (running_->version.empty() && !announcer_.doubt().empty())
     sample.absent.push_back({.metric = "version", .reason = announcer_.doubt()});
   for (const auto& source : sources_) {

@@ -61,6 +61,7 @@ void ServiceWatch::unit_carried_on(const UnitProcess& process) {
   if (!probe) return;  // its end is told next
   running_->start.pid = process.pid;
   running_->probe = std::move(*probe);
+  if (running_->sockets) running_->sockets->follow(process.pid);
   running_->last = running_->probe.read();
   running_->ended.reset();
   if (facts_) facts_->started(process.pid, env_.clock.now());

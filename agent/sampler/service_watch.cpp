@@ -175,18 +175,30 @@ void ServiceWatch::begin(Start start, ServiceProbe probe, const Moment& now) {
   cut_at_.boot_us = std::max(cut_at_.boot_us, std::min(start.at.boot_us, now.boot_us));
   running_.emplace(Running{.start = std::move(start),
                            .probe = std::move(probe),
+                           .sockets = {},
                            .exit = {},
                            .last = {},
                            .version = {},
                            .ambiguous = false,
                            .ended = {}});
   running_->last = running_->probe.read();
+  watch_sockets(now);
   phases_.started(running_->start.at.boot_us, now.boot_us);
   watch_exit();
   announcer_.begin({.generation = running_->start.generation,
                     .pid = running_->start.pid,
                     .start = running_->start.at,
                     .gone = false});
+}
+
+/// What is counted from here on needs a first look to count from.
+void ServiceWatch::watch_sockets(const Moment& now) {
+  if (env_.sockets == nullptr) return;
+  running_->sockets.emplace(SocketOwner{.pid = running_->start.pid,
+                                        .cgroup = running_->probe.cgroup(),
+                                        .ports = service_.ports},
+                            *env_.sockets);
+  running_->sockets->look(now.boot_us);
 }
 
 void ServiceWatch::watch_exit() {

@@ -10,6 +10,7 @@
 #include "agent/facts/fact_book.h"
 #include "agent/facts/service_facts.h"
 #include "agent/probe/service_probe.h"
+#include "agent/probe/socket_probe.h"
 #include "agent/request/request_source.h"
 #include "agent/sampler/announcer.h"
 #include "agent/sampler/cut_off.h"
@@ -50,6 +51,7 @@ class ServiceWatch {
     std::function<void(const Moment&)> look_at_host;  ///< what it is like may have changed
     HostRoots roots;                                  ///< where facts are read
     Datagrams* datagrams = nullptr;
+    SharedSockets* sockets = nullptr;  ///< null: none are looked at
   };
 
   /// Errors are those of the configuration: no finder for it yet, a log format that cannot work.
@@ -79,6 +81,7 @@ class ServiceWatch {
   struct Running {
     Start start;
     ServiceProbe probe;
+    std::optional<SocketProbe> sockets;
     std::optional<ExitWatch> exit;
     std::optional<ProcessReading> last;
     std::string version;  ///< empty until announced
@@ -100,6 +103,7 @@ class ServiceWatch {
   void found(const FoundProcess& process, const Moment& now);
   void announce_ended(const Start& start);
   void begin(Start start, ServiceProbe probe, const Moment& now);
+  void watch_sockets(const Moment& now);
   void watch_exit();
   void ended(ExitStatus status);
   void end_generation(const Ending& ending);
