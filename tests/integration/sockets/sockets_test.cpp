@@ -196,6 +196,35 @@ TEST_F(SocketsTest, ByPortsItsInboundIsSeenWhoeverHoldsIt) {
   EXPECT_EQ(seen.outbound, 2U);
 }
 
+TEST_F(SocketsTest, AKernelThatKnowsNoFilterByGroupIsAskedByPorts) {
+  class OldKernel : public SocketSource {
+   public:
+    std::expected<void, DumpFault> list(const SocketFilter& filter, Scope scope,
+                                        std::vector<SocketRecord>& records) override {
+      if (!filter.groups.empty())
+        return std::unexpected(
+            DumpFault{.kind = DumpFault::Kind::refused, .reason = "Invalid argument"});
+      return dump.list(filter, scope, records);
+    }
+    SocketDump dump;
+  } old_kernel;
+  SharedSockets shared{.source = old_kernel};
+  auto listener = listen_on(kLoopback4, 16);
+  auto client = connect_to(listener);
+  SocketProbe probe({.pid = ::getpid(), .cgroup = group_->folder(), .ports = {listener.port()}},
+                    shared);
+  auto seen = look(probe);
+  EXPECT_EQ(seen.inbound, 1U);
+  EXPECT_EQ(seen.outbound, std::nullopt);
+  EXPECT_EQ(probe.lost(), 0U);
+  ASSERT_EQ(probe.absent().size(), 1U);
+  EXPECT_NE(probe.absent()[0].reason.find("Linux 5.8"), std::string::npos);
+  SocketProbe without({.pid = ::getpid(), .cgroup = group_->folder(), .ports = {}}, shared);
+  EXPECT_EQ(look(without), SocketMetrics{});
+  EXPECT_EQ(look(without), SocketMetrics{});
+  EXPECT_EQ(without.absent().at(0).metric, "sockets");
+}
+
 TEST_F(SocketsTest, AnotherNetworkIsToldWithoutAnyRightToLookIntoTheProcess) {
   std::array<int, 2> ready{};
   ASSERT_EQ(::pipe(ready.data()), 0);
