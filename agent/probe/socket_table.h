@@ -22,8 +22,8 @@ static_assert(sizeof(SeenSocket) == 16);
 /// it is of use. Holds at most kMost: what comes beyond is not taken.
 class SocketTable {
  public:
-  /// Twice what a look may find, so that those missing from it have room too: 4 MiB.
-  static constexpr size_t kMost = 131'072;
+  /// Twice what a look may find, so that those missing from it have room too: 2 MiB.
+  static constexpr size_t kMost = 65'536;
 
   /// Null: not there.
   SeenSocket* find(uint64_t cookie);

@@ -2,11 +2,14 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdio>
 #include <functional>
 
 #include "agent/probe/socket_probe.h"
@@ -111,6 +114,26 @@ TEST_F(SocketsTest, AListIsWholeAlsoWhenItTakesManyAnswers) {
   EXPECT_EQ(seen.inbound, 300U);
   EXPECT_EQ(seen.outbound, 300U);
   EXPECT_EQ(probe.lost(), 0U);
+}
+
+TEST_F(SocketsTest, AThousandSocketsCostLessThanAMillisecondOfCpuASecond) {
+  rlimit files{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  files.rlim_cur = std::min<rlim_t>(files.rlim_max, 4096);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+  auto listener = listen_on(kLoopback6, 1024);
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 500; ++i) clients.push_back(connect_to(listener));
+  SharedSockets measured{.source = dump_};
+  SocketProbe probe({.pid = ::getpid(), .cgroup = group_->folder(), .ports = {}}, measured);
+  constexpr uint64_t kSeconds = 60;
+  const uint64_t before_ns = thread_cpu_ns();
+  for (uint64_t second = 1; second <= kSeconds; ++second) probe.look(second * 1'000'000);
+  const uint64_t each_us = (thread_cpu_ns() - before_ns) / kSeconds / 1000;
+  EXPECT_EQ(probe.sockets(), 1001U);
+  EXPECT_LT(each_us, 1000U);
+  std::printf("%lu us a second, all sockets each %lu s\n", static_cast<unsigned long>(each_us),
+              static_cast<unsigned long>(probe.period_us() / 1'000'000));
 }
 
 TEST_F(SocketsTest, AFullQueueShowsItsDepthAndWhatItDropped) {

@@ -226,15 +226,15 @@ TEST(SocketBook, TheBusiestPortsAreToldSortedAndADeadPartnerIsAmongThem) {
 TEST(SocketBook, AsManySocketsAsALookMayFindAreTold) {
   SocketBook book({});
   Records records;
-  for (uint64_t i = 1; i <= 65'536; ++i)
+  for (uint64_t i = 1; i <= 32'768; ++i)
     records.push_back(out(i, static_cast<uint16_t>(i % 500), 1000, 1));
   book.look_at_all(records);
   for (auto& record : records) record.retransmits = 2;
-  EXPECT_EQ(book.look_at_all(records).retransmits, 65'536U);
+  EXPECT_EQ(book.look_at_all(records).retransmits, 32'768U);
   // All of them gone and as many others come: the gone ones are remembered once more.
   Records others = records;
   for (auto& record : others) record.cookie += 1'000'000;
-  EXPECT_EQ(book.look_at_all(others).retransmits, 131'072U);
+  EXPECT_EQ(book.look_at_all(others).retransmits, 65'536U);
   EXPECT_EQ(book.look_at_all(records).retransmits, 0U);
   EXPECT_EQ(book.look_at_all({}).outbound, 0U);
 }

@@ -162,14 +162,14 @@ TEST_F(SocketProbeTest, ListenersAreLookedAtEachSecondTheRestAsTheBudgetAllows) 
 }
 
 TEST_F(SocketProbeTest, AHostWithTooManySocketsIsAskedEachMinute) {
-  kernel_.fault = {.kind = DumpFault::Kind::too_many, .reason = "more than 65536 TCP sockets"};
+  kernel_.fault = {.kind = DumpFault::Kind::too_many, .reason = "more than 32768 TCP sockets"};
   auto probe = by_ports();
   for (uint64_t second = 1; second <= 60; ++second)
     EXPECT_EQ(probe.look(second * kSecond).inbound, std::nullopt);
   size_t all = 0;
   for (const auto& asked : kernel_.asked) all += asked.scope == SocketSource::Scope::all ? 1 : 0;
   EXPECT_EQ(all, 1U);
-  EXPECT_NE(reason_of(probe, "sockets").find("more than 65536"), std::string::npos);
+  EXPECT_NE(reason_of(probe, "sockets").find("more than 32768"), std::string::npos);
 }
 
 }  // namespace
