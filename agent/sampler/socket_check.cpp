@@ -37,7 +37,7 @@ std::string words_for(const SocketMetrics& metrics) {
 std::string SocketCheck::look(uint64_t now_us) {
   std::string text = words_for(probe_.look(now_us));
   if (text.empty() || probe_.period_us() <= SocketPace::kFastestUs) return text;
-  return fmt::format("{}; all of them are looked at each {} s only, as there are many", text,
+  return fmt::format("{}; all are looked at each {} s, as one look costs much here", text,
                      probe_.period_us() / 1'000'000);
 }
 
