@@ -62,7 +62,7 @@ void ServiceCheck::first(const Moment& now) {
   }
 }
 
-void ServiceCheck::look_at(int32_t pid, const fs::path& cgroup) {
+void ServiceCheck::look_at(int32_t pid, const CgroupFolders& cgroup) {
   auto probe = ServiceProbe::open(pid, cgroup, ProcessProbe::for_this_machine());
   if (!probe) return;
   probe_.emplace(std::move(*probe));
@@ -77,12 +77,12 @@ std::vector<std::string> ServiceCheck::units() const {
 void ServiceCheck::take(const UnitWord& word) {
   if (word.whence == UnitWord::Whence::signal) return;
   words_[word.unit] = word;
-  auto folder = cgroup_folder(cgroups_, word.cgroup);
+  auto folders = cgroup_folders(cgroups_, word.cgroup);
   int32_t pid = word.main_pid;
   if (pid == 0 && word.is_active())
-    for (int32_t oldest : cgroup_processes(folder, 1)) pid = oldest;
+    for (int32_t oldest : cgroup_processes(folders.main, 1)) pid = oldest;
   if (pid == 0 || process_) return;
-  look_at(pid, folder);
+  look_at(pid, folders);
   uint64_t ticks = probe_ ? probe_->start_ticks() : 0;
   if (ticks == 0) ticks = ticks_of_wall(word.main_start_wall_us, first_);
   process_ = FoundProcess{.pid = pid, .start_ticks = ticks};

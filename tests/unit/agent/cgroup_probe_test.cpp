@@ -29,6 +29,10 @@ class CgroupProbeTest : public testing::Test {
     write_text(unit_ / "cgroup.procs", text);
   }
 
+  [[nodiscard]] CgroupFolders unit() const {
+    return cgroup_folders(roots_, "/system.slice/api.service");
+  }
+
   TempFolder mounts_;
   std::filesystem::path unit_ = mounts_ / "system.slice/api.service";
   CgroupRoots roots_;
@@ -66,7 +70,7 @@ TEST_F(CgroupProbeTest, TheKernelsCountersAreReadWithoutThePageCache) {
              "anon 4096\nfile 900000\nfile_mapped 8192\npgfault 120\npgmajfault 20\n");
   write_text(unit_ / "pids.current", "17\n");
   write_text(unit_ / "io.stat", "8:0 rbytes=10 wbytes=20 rios=1\n8:16 rbytes=1 wbytes=2 rios=1\n");
-  auto reading = CgroupProbe(unit_).read();
+  auto reading = *CgroupProbe(unit()).read();
   EXPECT_EQ(reading.cpu_ns, 1'500'000U);
   EXPECT_EQ(reading.rss_bytes, 12'288U);
   EXPECT_EQ(reading.threads, 17U);
@@ -77,7 +81,7 @@ TEST_F(CgroupProbeTest, TheKernelsCountersAreReadWithoutThePageCache) {
 }
 
 TEST_F(CgroupProbeTest, WithoutAControllerItsMetricIsAbsent) {
-  auto reading = CgroupProbe(unit_).read();
+  auto reading = *CgroupProbe(unit()).read();
   EXPECT_FALSE(reading.cpu_ns);
   EXPECT_FALSE(reading.rss_bytes);
   EXPECT_FALSE(reading.threads);
@@ -90,7 +94,7 @@ TEST_F(CgroupProbeTest, WhatTheKernelDoesNotCountIsSummedOverTheProcesses) {
   auto alone = ServiceProbe::open(main.pid(), {}, options);
   auto other = ServiceProbe::open(worker.pid(), {}, options);
   processes({main.pid(), worker.pid()});
-  auto whole = ServiceProbe::open(main.pid(), unit_, options);
+  auto whole = ServiceProbe::open(main.pid(), unit(), options);
   ASSERT_TRUE(alone && other && whole);
   // They are still being loaded; once they sleep, two looks see the same.
   const auto figures = [](const auto& reading) {
@@ -117,7 +121,7 @@ TEST_F(CgroupProbeTest, WhatTheKernelCountsIsTakenInsteadOfTheProcesses) {
   Child main("/bin/sleep");
   processes({main.pid()});
   write_text(unit_ / "cpu.stat", "usage_usec 7000000\n");
-  auto probe = ServiceProbe::open(main.pid(), unit_, ProcessProbe::for_this_machine());
+  auto probe = ServiceProbe::open(main.pid(), unit(), ProcessProbe::for_this_machine());
   ASSERT_TRUE(probe);
   EXPECT_EQ(probe->read()->cpu_ns, 7'000'000'000U);
 }
@@ -125,7 +129,7 @@ TEST_F(CgroupProbeTest, WhatTheKernelCountsIsTakenInsteadOfTheProcesses) {
 TEST_F(CgroupProbeTest, AMemberThatEndsTakesNothingBackFromTheCounters) {
   Child main("/bin/sleep"), worker("/bin/sleep");
   processes({main.pid(), worker.pid()});
-  auto probe = ServiceProbe::open(main.pid(), unit_, ProcessProbe::for_this_machine());
+  auto probe = ServiceProbe::open(main.pid(), unit(), ProcessProbe::for_this_machine());
   ASSERT_TRUE(probe);
   auto before = probe->read();
   worker.end();
@@ -143,7 +147,7 @@ TEST_F(CgroupProbeTest, AHiddenMainProcessLeavesTheGroupsCounters) {
   ProcessProbe::Options options{
       .root = proc.path(), .cpu_clock = false, .count_fds_by_size = false};
   EXPECT_FALSE(ServiceProbe::open(main.pid(), {}, options));
-  auto probe = ServiceProbe::open(main.pid(), unit_, options);
+  auto probe = ServiceProbe::open(main.pid(), unit(), options);
   ASSERT_TRUE(probe);
   EXPECT_EQ(probe->read()->cpu_ns, 5'000U);
   ASSERT_FALSE(probe->absent().empty());
