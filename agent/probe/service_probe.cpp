@@ -163,6 +163,11 @@ bool ServiceProbe::visit_counters(const std::filesystem::path& process, Member& 
   return true;
 }
 
+std::optional<uint64_t> ServiceProbe::oom_kills() {
+  if (!group_) return std::nullopt;
+  return group_->read().value_or(CgroupReading{}).oom_kills;
+}
+
 std::vector<Absent> ServiceProbe::absent() const {
   std::vector<Absent> absent;
   if (main_) absent = main_->absent();

@@ -24,6 +24,8 @@ class ServiceProbe {
                                    const ProcessProbe::Options& options);
   /// nullopt: the main process has ended.
   std::optional<ProcessReading> read();
+  /// Of the group, as in a reading; its count outlives the main process for a moment.
+  std::optional<uint64_t> oom_kills();
   [[nodiscard]] std::vector<Absent> absent() const;
   /// 0: the main process is hidden.
   [[nodiscard]] uint64_t start_ticks() const { return main_ ? main_->start_ticks() : 0; }

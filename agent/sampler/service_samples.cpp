@@ -116,7 +116,12 @@ void ServiceWatch::add_process(Sample& sample, const std::optional<ProcessReadin
   if (reading) {
     if (running_->last) sample.process = difference(*running_->last, *reading);
     running_->last = *reading;
+  } else if (running_->last) {
+    ProcessReading end;
+    end.oom_kills = running_->last_oom_kills;
+    sample.process.oom_kills = difference(*running_->last, end).oom_kills;
   }
+  tell_kills(sample.process);
   add_absent(sample);
 }
 

@@ -102,6 +102,12 @@ void ServiceWatch::killed_for_memory(uint64_t kills) {
   env_.uplink.send(std::move(killed), now.boot_us);
 }
 
+/// Version 1 tells of nothing by itself: what its count says is told here.
+void ServiceWatch::tell_kills(const ProcessMetrics& process) {
+  const bool told = group_watch_ && group_watch_->hears_of_kills();
+  if (!told && process.oom_kills > 0U) killed_for_memory(*process.oom_kills);
+}
+
 bool ServiceWatch::is_blind() const {
   return !unit_->heard() || (!running_ && !unit_->problem().empty());
 }
