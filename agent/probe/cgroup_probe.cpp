@@ -66,8 +66,9 @@ void take_throttled_1(std::string_view text, CgroupReading& reading) {
   reading.throttled_ns = parse_flat_keyed(text, "throttled_time");
 }
 
+/// Newer kernels list a device and count nothing, so that none is not known to be none.
 void take_reads_1(std::string_view text, CgroupReading& reading) {
-  reading.read_bytes = parse_blkio_reads(text);
+  if (auto bytes = parse_blkio_reads(text); bytes > 0U) reading.read_bytes = bytes;
 }
 
 struct File {

@@ -29,8 +29,6 @@ TEST(CgroupParse, ADeviceWithoutFiguresAndAFileWithoutDevicesAreZero) {
 TEST(CgroupParse, Version1TellsReadsByDeviceAndATotalAloneTellsNothing) {
   EXPECT_EQ(parse_blkio_reads("8:0 Read 7\n8:0 Write 9\n8:16 Read 1\n8:0 Total 16\nTotal 17\n"),
             8U);
-  // Newer kernels count there only where a limit is set; the file looks the same before the first
-  // read and for ever.
   EXPECT_FALSE(parse_blkio_reads("Total 0\n"));
   EXPECT_FALSE(parse_blkio_reads("8:0 Read many\n"));
   EXPECT_FALSE(parse_blkio_reads("Read 7\n"));

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <algorithm>
 #include <chrono>
 #include <tuple>
 
@@ -86,6 +87,37 @@ TEST_F(CgroupProbeTest, WithoutAControllerItsMetricIsAbsent) {
   EXPECT_FALSE(reading.rss_bytes);
   EXPECT_FALSE(reading.threads);
   EXPECT_FALSE(reading.read_bytes);
+}
+
+TEST_F(CgroupProbeTest, AFileThatAnswersWithAnErrorIsAbsentWithItsReasonAndTheRestIsRead) {
+  write_text(unit_ / "cpu.stat", "usage_usec 1500\n");
+  std::filesystem::create_directory(unit_ / "cpu.pressure");  // any error does: EOPNOTSUPP at psi=0
+  CgroupProbe probe(unit());
+  EXPECT_EQ(probe.read()->cpu_ns, 1'500'000U);
+  EXPECT_FALSE(probe.read()->cpu_pressure_us);
+  EXPECT_TRUE(std::ranges::any_of(probe.absent(), [](const Absent& absent) {
+    return absent.metric == "pressure" && absent.reason.find("psi=0") != std::string::npos;
+  }));
+}
+
+TEST_F(CgroupProbeTest, AFileThatDoesNotFitIsAbsentAndNeverHalfASum) {
+  std::string devices;
+  for (int minor = 0; minor < 400; ++minor)
+    devices += fmt::format("8:{} rbytes=1000000 wbytes=1000000 rios=1 wios=1\n", minor);
+  write_text(unit_ / "io.stat", devices);
+  EXPECT_FALSE(CgroupProbe(unit()).read()->read_bytes);
+}
+
+TEST(CgroupProbeVersion1, ZeroReadsAreNotKnownToBeZero) {
+  TempFolder mounts;
+  for (auto folder : {"systemd", "systemd/a", "blkio", "blkio/a"})
+    write_text(mounts.path() / folder / "cgroup.procs", "");
+  const auto file = mounts / "blkio/a/blkio.throttle.io_service_bytes";
+  write_text(file, "8:0 Read 0\n8:0 Write 0\n8:0 Total 0\nTotal 0\n");
+  CgroupProbe probe(cgroup_folders(CgroupRoots::of_this_machine(mounts.path()), "/a"));
+  EXPECT_FALSE(probe.read()->read_bytes);
+  write_text(file, "8:0 Read 512\n8:0 Write 0\n8:0 Total 512\nTotal 512\n");
+  EXPECT_EQ(probe.read()->read_bytes, 512U);
 }
 
 TEST_F(CgroupProbeTest, WhatTheKernelDoesNotCountIsSummedOverTheProcesses) {
