@@ -16,6 +16,9 @@ namespace {
 constexpr std::array<const char*, 5> kNames = {"stat", "statm", "status", "io", "limits"};
 constexpr std::array<std::string_view, 5> kMetrics = {"cpu_seconds", "rss_bytes", "switches",
                                                       "io_bytes", "fd_limit"};
+/// stat, io and the clock are each added up over all threads by the kernel, at 60 ns a thread: of
+/// more than that stat has to do.
+constexpr uint64_t kMostSummedThreads = 1000;
 constexpr unsigned kLimitsEvery = 60;  // readings; prlimit on a running service is rare
 
 bool means_ended(int error) {
@@ -145,6 +148,12 @@ bool ProcessProbe::read_stat(ProcessReading& reading) {
     reading.cpu_ns = stat->cpu_ticks * ns_per_tick;
   }
   reading.threads = stat->threads;
+  if (stat->threads > kMostSummedThreads) {
+    options_.cpu_clock = false;
+    if (files_[kIo])
+      note_absent(kMetrics[kIo], "it would take a walk over more than 1,000 threads");
+    files_[kIo].reset();
+  }
   reading.minor_faults = stat->minor_faults;
   reading.major_faults = stat->major_faults;
   return true;
