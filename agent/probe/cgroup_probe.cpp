@@ -3,117 +3,170 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "agent/probe/proc_parse.h"
 
 namespace serin::agent {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr std::array<const char*, 4> kNames = {"cpu.stat", "memory.stat", "pids.current",
-                                               "io.stat"};
-constexpr size_t kMaxProcsBytes = size_t{64} * 1024;
-constexpr int kMaxDepth = 4;  // units that divide themselves further are rare
+using Value = std::optional<uint64_t> CgroupReading::*;
 
-/// Calls back with each line.
-template <typename Each>
-void each_line(std::string_view text, Each each) {
-  while (!text.empty()) {
-    size_t end = std::min(text.find('\n'), text.size());
-    each(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
+std::optional<uint64_t> only_line(std::string_view text) {
+  return parse_number(text.substr(0, text.find('\n')));
 }
 
-void collect(const fs::path& folder, size_t most, int depth, std::vector<int32_t>& pids) {
-  auto text = read_file(folder / "cgroup.procs", kMaxProcsBytes);
-  if (!text) return;
-  each_line(*text, [&](std::string_view line) {
-    auto pid = parse_number(line);
-    if (pid && pids.size() < most) pids.push_back(static_cast<int32_t>(*pid));
-  });
-  if (depth == 0) return;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-    if (it->is_directory(error)) collect(it->path(), most, depth - 1, pids);
+void take_cpu(std::string_view text, CgroupReading& reading) {
+  if (auto us = parse_flat_keyed(text, "usage_usec")) reading.cpu_ns = *us * 1000;
+  if (auto us = parse_flat_keyed(text, "throttled_usec")) reading.throttled_ns = *us * 1000;
 }
+
+void take_faults(std::optional<uint64_t> all, std::optional<uint64_t> major,
+                 CgroupReading& reading) {
+  if (all && major && *all >= *major) reading.minor_faults = *all - *major;
+  reading.major_faults = major;
+}
+
+void take_memory(std::string_view text, CgroupReading& reading) {
+  const auto anon = parse_flat_keyed(text, "anon"), mapped = parse_flat_keyed(text, "file_mapped");
+  if (anon && mapped) reading.rss_bytes = *anon + *mapped;
+  take_faults(parse_flat_keyed(text, "pgfault"), parse_flat_keyed(text, "pgmajfault"), reading);
+}
+
+/// The lines without `total_` leave out the groups below.
+void take_memory_1(std::string_view text, CgroupReading& reading) {
+  const auto anon = parse_flat_keyed(text, "total_rss"),
+             mapped = parse_flat_keyed(text, "total_mapped_file");
+  if (anon && mapped) reading.rss_bytes = *anon + *mapped;
+  take_faults(parse_flat_keyed(text, "total_pgfault"), parse_flat_keyed(text, "total_pgmajfault"),
+              reading);
+}
+
+void take_io(std::string_view text, CgroupReading& reading) {
+  reading.read_bytes = parse_io_stat(text, "rbytes");
+  reading.written_bytes = parse_io_stat(text, "wbytes");
+}
+
+template <Value value>
+void take_line(std::string_view text, CgroupReading& reading) {
+  reading.*value = only_line(text);
+}
+
+template <Value value>
+void take_pressure(std::string_view text, CgroupReading& reading) {
+  reading.*value = parse_pressure_us(text);
+}
+
+void take_kills(std::string_view text, CgroupReading& reading) {
+  reading.oom_kills = parse_flat_keyed(text, "oom_kill");
+}
+
+void take_throttled_1(std::string_view text, CgroupReading& reading) {
+  reading.throttled_ns = parse_flat_keyed(text, "throttled_time");
+}
+
+/// Newer kernels list a device and count nothing, so that none is not known to be none.
+void take_reads_1(std::string_view text, CgroupReading& reading) {
+  if (auto bytes = parse_blkio_reads(text); bytes > 0U) reading.read_bytes = bytes;
+}
+
+struct File {
+  const char* name;
+  void (*take)(std::string_view, CgroupReading&);
+};
+constexpr std::array kVersion2 = {
+    File{"cpu.stat", take_cpu},
+    File{"memory.stat", take_memory},
+    File{"memory.current", take_line<&CgroupReading::memory_bytes>},
+    File{"memory.events", take_kills},
+    File{"pids.current", take_line<&CgroupReading::threads>},
+    File{"io.stat", take_io},
+    File{"cpu.pressure", take_pressure<&CgroupReading::cpu_pressure_us>},
+    File{"memory.pressure", take_pressure<&CgroupReading::memory_pressure_us>},
+    File{"io.pressure", take_pressure<&CgroupReading::io_pressure_us>}};
+
+struct File1 {
+  const char* controller;
+  std::array<const char*, 2> names;  ///< the first that is there
+  Value gives;
+  void (*take)(std::string_view, CgroupReading&);
+};
+constexpr std::array kVersion1 = {
+    File1{"cpuacct", {"cpuacct.usage"}, &CgroupReading::cpu_ns, take_line<&CgroupReading::cpu_ns>},
+    File1{"cpu", {"cpu.stat"}, &CgroupReading::throttled_ns, take_throttled_1},
+    File1{"memory", {"memory.stat"}, &CgroupReading::rss_bytes, take_memory_1},
+    File1{"memory",
+          {"memory.usage_in_bytes"},
+          &CgroupReading::memory_bytes,
+          take_line<&CgroupReading::memory_bytes>},
+    File1{"memory", {"memory.oom_control"}, &CgroupReading::oom_kills, take_kills},
+    File1{"pids", {"pids.current"}, &CgroupReading::threads, take_line<&CgroupReading::threads>},
+    File1{"blkio",
+          {"blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_service_bytes"},
+          &CgroupReading::read_bytes,
+          take_reads_1}};
+
+struct Lack {
+  Value value;
+  const char* metric;
+  const char* reason;
+};
+constexpr std::array kLacks = {
+    Lack{&CgroupReading::memory_bytes, "memory_bytes",
+         "no memory controller counts for the unit (MemoryAccounting=yes)"},
+    Lack{&CgroupReading::oom_kills, "oom_kills",
+         "no memory controller counts for the unit (MemoryAccounting=yes)"},
+    Lack{&CgroupReading::throttled_ns, "throttled_seconds",
+         "no CPU controller for the unit: it has no quota of its own"},
+    Lack{&CgroupReading::cpu_pressure_us, "pressure",
+         "not counted for the unit: version 1 only, an old kernel, or psi=0"}};
 
 }  // namespace
 
-CgroupRoots CgroupRoots::of_this_machine(const fs::path& mounts) {
-  CgroupRoots roots;
-  std::error_code error;
-  for (const auto& folder : {mounts, mounts / "unified", mounts / "systemd"})
-    if (fs::exists(folder / "cgroup.procs", error)) roots.folders.push_back(folder);
-  return roots;
+CgroupProbe::CgroupProbe(const CgroupFolders& folders) {
+  for (const auto& file : kVersion2) open(folders.main / file.name, file.take);
+  const CgroupReading known = read().value_or(CgroupReading{});
+  if (!folders.controllers.empty()) open_version_1(folders, known);
+  note_absent(read().value_or(CgroupReading{}));
 }
 
-fs::path cgroup_folder(const CgroupRoots& roots, const std::string& name) {
-  if (name.empty() || name == "/") return {};
-  std::error_code error;
-  for (const auto& root : roots.folders) {
-    fs::path folder = root / fs::path(name).relative_path();
-    if (fs::is_directory(folder, error)) return folder;
+bool CgroupProbe::open(const fs::path& file, Take taking) {
+  UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return false;
+  sources_.push_back({.file = std::move(fd), .take = taking});
+  return true;
+}
+
+void CgroupProbe::open_version_1(const CgroupFolders& folders, const CgroupReading& known) {
+  for (const auto& file : kVersion1) {
+    if (known.*file.gives) continue;
+    for (const char* name : file.names)
+      if (name != nullptr && open(folders.of(file.controller) / name, file.take)) break;
   }
-  return {};
 }
 
-std::vector<int32_t> cgroup_processes(const fs::path& folder, size_t most) {
-  std::vector<int32_t> pids;
-  if (!folder.empty()) collect(folder, most, kMaxDepth, pids);
-  return pids;
+void CgroupProbe::note_absent(const CgroupReading& first) {
+  for (const auto& lack : kLacks)
+    if (!(first.*lack.value))
+      absent_.push_back({.metric = std::string(lack.metric), .reason = std::string(lack.reason)});
 }
 
-std::optional<uint64_t> parse_flat_keyed(std::string_view text, std::string_view key) {
-  std::optional<uint64_t> value;
-  each_line(text, [&](std::string_view line) {
-    if (line.starts_with(key) && line.size() > key.size() && line[key.size()] == ' ')
-      value = parse_number(line.substr(key.size() + 1));
-  });
-  return value;
+bool CgroupProbe::read_source(const Source& source, CgroupReading& reading) {
+  const ssize_t got = ::pread(source.file.get(), buffer_.data(), buffer_.size(), 0);
+  if (got < 0) return false;
+  const auto size = static_cast<size_t>(got);
+  if (size < buffer_.size()) source.take(std::string_view(buffer_.data(), size), reading);
+  return true;
 }
 
-std::optional<uint64_t> parse_nested_sum(std::string_view text, std::string_view key) {
-  std::optional<uint64_t> sum;
-  each_line(text, [&](std::string_view line) {
-    for (size_t at = line.find(' '); at != std::string_view::npos; at = line.find(' ', at + 1)) {
-      std::string_view rest = line.substr(at + 1);
-      if (!rest.starts_with(key) || rest.size() <= key.size() || rest[key.size()] != '=') continue;
-      rest.remove_prefix(key.size() + 1);
-      if (auto value = parse_number(rest.substr(0, rest.find(' ')))) sum = sum.value_or(0) + *value;
-    }
-  });
-  return sum;
-}
-
-CgroupProbe::CgroupProbe(const fs::path& folder) {
-  for (int file = 0; file < kFileCount; ++file)
-    files_[file].reset(::open((folder / kNames[file]).c_str(), O_RDONLY | O_CLOEXEC));
-}
-
-std::optional<std::string_view> CgroupProbe::text_of(File file) {
-  if (!files_[file]) return std::nullopt;
-  ssize_t got = ::pread(files_[file].get(), buffer_.data(), buffer_.size(), 0);
-  if (got < 0) return std::nullopt;
-  return std::string_view(buffer_.data(), static_cast<size_t>(got));
-}
-
-CgroupReading CgroupProbe::read() {
+std::optional<CgroupReading> CgroupProbe::read() {
   CgroupReading reading;
-  if (auto text = text_of(kCpu))
-    if (auto us = parse_flat_keyed(*text, "usage_usec")) reading.cpu_ns = *us * 1000;
-  if (auto text = text_of(kMemory)) {
-    auto anon = parse_flat_keyed(*text, "anon"), mapped = parse_flat_keyed(*text, "file_mapped");
-    if (anon && mapped) reading.rss_bytes = *anon + *mapped;
-    auto faults = parse_flat_keyed(*text, "pgfault"), major = parse_flat_keyed(*text, "pgmajfault");
-    if (faults && major && *faults >= *major) reading.minor_faults = *faults - *major;
-    reading.major_faults = major;
-  }
-  if (auto text = text_of(kPids)) reading.threads = parse_number(text->substr(0, text->find('\n')));
-  if (auto text = text_of(kIo)) {
-    // An empty file: the controller is there, nothing was read or written yet.
-    reading.read_bytes = text->empty() ? uint64_t{0} : parse_nested_sum(*text, "rbytes");
-    reading.written_bytes = text->empty() ? uint64_t{0} : parse_nested_sum(*text, "wbytes");
-  }
+  const bool had_some = !sources_.empty();
+  // ENODEV: the controller was turned off, or the group is gone with all its files; EOPNOTSUPP:
+  // psi=0 on older kernels. Both last: no second question each second.
+  std::erase_if(sources_, [&](const Source& source) { return !read_source(source, reading); });
+  if (had_some && sources_.empty()) return std::nullopt;
   return reading;
 }
 

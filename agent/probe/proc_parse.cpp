@@ -74,6 +74,13 @@ std::optional<uint64_t> parse_keyed(std::string_view text, std::string_view key)
   return parse_number(next_word(*line));
 }
 
+std::optional<SchedStat> parse_schedstat(std::string_view text) {
+  const auto on_cpu_ns = parse_number(next_word(text)), wait_ns = parse_number(next_word(text)),
+             runs = parse_number(next_word(text));
+  if (!on_cpu_ns || !wait_ns || !runs) return std::nullopt;
+  return SchedStat{.wait_ns = *wait_ns, .runs = *runs};
+}
+
 std::optional<uint64_t> parse_open_files_limit(std::string_view text) {
   auto line = line_after(text, "Max open files");
   if (!line) return std::nullopt;

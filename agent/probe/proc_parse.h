@@ -31,6 +31,13 @@ std::optional<uint64_t> parse_keyed(std::string_view text, std::string_view key)
 /// The soft limit of "Max open files" in /proc/PID/limits; nullopt also for "unlimited".
 std::optional<uint64_t> parse_open_files_limit(std::string_view text);
 
+struct SchedStat {
+  uint64_t wait_ns = 0;  ///< ready to run, without a CPU
+  uint64_t runs = 0;     ///< times it got one; 0 in all threads: the kernel does not count
+};
+/// /proc/PID/schedstat, or that of one thread.
+std::optional<SchedStat> parse_schedstat(std::string_view text);
+
 /// A whole unsigned decimal number, nothing else.
 std::optional<uint64_t> parse_number(std::string_view text);
 

@@ -1,6 +1,5 @@
 #include "agent/probe/process_probe.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
@@ -17,25 +16,13 @@ namespace {
 constexpr std::array<const char*, 5> kNames = {"stat", "statm", "status", "io", "limits"};
 constexpr std::array<std::string_view, 5> kMetrics = {"cpu_seconds", "rss_bytes", "switches",
                                                       "io_bytes", "fd_limit"};
+/// stat, io and the clock are each added up over all threads by the kernel, at 60 ns a thread: of
+/// more than that stat has to do.
+constexpr uint64_t kMostSummedThreads = 1000;
 constexpr unsigned kLimitsEvery = 60;  // readings; prlimit on a running service is rare
 
 bool means_ended(int error) {
   return error == ESRCH || error == ENOENT || error == ENODEV;
-}
-
-/// Takes the descriptor over.
-std::optional<uint64_t> count_listed(int listing) {
-  if (listing < 0) return std::nullopt;
-  DIR* folder = ::fdopendir(listing);
-  if (folder == nullptr) {
-    ::close(listing);
-    return std::nullopt;
-  }
-  uint64_t count = 0;
-  while (const dirent* entry = ::readdir(folder))
-    if (entry->d_name[0] != '.') ++count;
-  ::closedir(folder);
-  return count;
 }
 
 std::optional<uint64_t> minus(std::optional<uint64_t> now, std::optional<uint64_t> before) {
@@ -43,12 +30,16 @@ std::optional<uint64_t> minus(std::optional<uint64_t> now, std::optional<uint64_
   return *now - *before;
 }
 
+std::optional<double> seconds(std::optional<uint64_t> amount, double per_second) {
+  if (!amount) return std::nullopt;
+  return static_cast<double>(*amount) / per_second;
+}
+
 }  // namespace
 
 ProcessMetrics difference(const ProcessReading& before, const ProcessReading& now) {
   ProcessMetrics metrics;
-  if (auto ns = minus(now.cpu_ns, before.cpu_ns))
-    metrics.cpu_seconds = static_cast<double>(*ns) / 1e9;
+  metrics.cpu_seconds = seconds(minus(now.cpu_ns, before.cpu_ns), 1e9);
   metrics.rss_bytes = now.rss_bytes;
   metrics.threads = now.threads;
   metrics.fds = now.fds;
@@ -59,12 +50,21 @@ ProcessMetrics difference(const ProcessReading& before, const ProcessReading& no
   metrics.major_faults = minus(now.major_faults, before.major_faults);
   metrics.read_bytes = minus(now.read_bytes, before.read_bytes);
   metrics.written_bytes = minus(now.written_bytes, before.written_bytes);
+  metrics.memory_bytes = now.memory_bytes;
+  metrics.processes = now.processes;
+  metrics.run_delay_seconds = seconds(minus(now.run_delay_ns, before.run_delay_ns), 1e9);
+  metrics.throttled_seconds = seconds(minus(now.throttled_ns, before.throttled_ns), 1e9);
+  metrics.cpu_pressure_seconds = seconds(minus(now.cpu_pressure_us, before.cpu_pressure_us), 1e6);
+  metrics.memory_pressure_seconds =
+      seconds(minus(now.memory_pressure_us, before.memory_pressure_us), 1e6);
+  metrics.io_pressure_seconds = seconds(minus(now.io_pressure_us, before.io_pressure_us), 1e6);
+  metrics.oom_kills = minus(now.oom_kills, before.oom_kills);
   return metrics;
 }
 
 ProcessProbe::Options ProcessProbe::for_this_machine() {
   Options options;
-  struct stat info{};
+  struct stat info {};
   options.count_fds_by_size = ::stat("/proc/self/fd", &info) == 0 && info.st_size > 0;
   return options;
 }
@@ -114,6 +114,8 @@ ProcessProbe::Outcome ProcessProbe::read_file(File file, std::string_view& text)
   ssize_t got = ::pread(files_[file].get(), buffer_.data(), buffer_.size(), 0);
   if (got > 0) {
     text = {buffer_.data(), static_cast<size_t>(got)};
+    // Cut: the last line may hold half a number.
+    if (text.size() == buffer_.size()) text = text.substr(0, text.rfind('\n') + 1);
     return Outcome::ok;
   }
   if (got == 0 || means_ended(errno)) return Outcome::ended;
@@ -146,23 +148,40 @@ bool ProcessProbe::read_stat(ProcessReading& reading) {
     reading.cpu_ns = stat->cpu_ticks * ns_per_tick;
   }
   reading.threads = stat->threads;
+  if (stat->threads > kMostSummedThreads) {
+    options_.cpu_clock = false;
+    if (files_[kIo])
+      note_absent(kMetrics[kIo], "it would take a walk over more than 1,000 threads");
+    files_[kIo].reset();
+  }
   reading.minor_faults = stat->minor_faults;
   reading.major_faults = stat->major_faults;
   return true;
 }
 
+template <typename Value>
+void ProcessProbe::take(std::optional<Value>& into, std::optional<Value> value, File from) {
+  into = value;
+  if (!value)
+    note_absent(kMetrics[from], fmt::format("/proc/{}/{} is not what proc(5) describes, or longer "
+                                            "than {} bytes",
+                                            pid_, kNames[from], buffer_.size()));
+}
+
 void ProcessProbe::read_rest(ProcessReading& reading) {
   static const uint64_t page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   std::string_view text;
-  if (read_file(kStatm, text) == Outcome::ok)
-    if (auto pages = parse_statm_resident(text)) reading.rss_bytes = *pages * page;
+  if (read_file(kStatm, text) == Outcome::ok) {
+    take(reading.rss_bytes, parse_statm_resident(text), kStatm);
+    if (reading.rss_bytes) *reading.rss_bytes *= page;
+  }
   if (read_file(kStatus, text) == Outcome::ok) {
-    reading.voluntary_switches = parse_keyed(text, "voluntary_ctxt_switches");
-    reading.involuntary_switches = parse_keyed(text, "nonvoluntary_ctxt_switches");
+    take(reading.voluntary_switches, parse_keyed(text, "voluntary_ctxt_switches"), kStatus);
+    take(reading.involuntary_switches, parse_keyed(text, "nonvoluntary_ctxt_switches"), kStatus);
   }
   if (read_file(kIo, text) == Outcome::ok) {
-    reading.read_bytes = parse_keyed(text, "read_bytes");
-    reading.written_bytes = parse_keyed(text, "write_bytes");
+    take(reading.read_bytes, parse_keyed(text, "read_bytes"), kIo);
+    take(reading.written_bytes, parse_keyed(text, "write_bytes"), kIo);
   }
   if (readings_ % kLimitsEvery == 0 && read_file(kLimits, text) == Outcome::ok)
     fd_limit_ = parse_open_files_limit(text);
@@ -172,21 +191,9 @@ void ProcessProbe::read_rest(ProcessReading& reading) {
 
 std::optional<uint64_t> ProcessProbe::count_fds() {
   if (!fd_folder_) return std::nullopt;
-  if (options_.count_fds_by_size) {
-    struct stat info{};
-    if (::fstat(fd_folder_.get(), &info) != 0) return std::nullopt;
-    return static_cast<uint64_t>(info.st_size);
-  }
-  // A descriptor of our own for the listing: fdopendir takes it over.
-  return count_listed(::openat(fd_folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-}
-
-std::optional<uint64_t> count_fds(const std::filesystem::path& fd_folder,
-                                  const ProcessProbe::Options& options) {
-  struct stat info{};
-  if (!options.count_fds_by_size)
-    return count_listed(::open(fd_folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (::stat(fd_folder.c_str(), &info) != 0) return std::nullopt;
+  if (!options_.count_fds_by_size) return fd_listing_.count(fd_folder_.get(), ".");
+  struct stat info {};
+  if (::fstat(fd_folder_.get(), &info) != 0) return std::nullopt;
   return static_cast<uint64_t>(info.st_size);
 }
 

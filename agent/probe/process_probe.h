@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/probe/fd_listing.h"
 #include "common/error.h"
 #include "common/file.h"
 #include "schema/messages.h"
@@ -20,6 +21,9 @@ struct ProcessReading {
   /// Of the main thread: the kernel gives the sum over threads only by walking them.
   std::optional<uint64_t> voluntary_switches, involuntary_switches;
   std::optional<uint64_t> minor_faults, major_faults, read_bytes, written_bytes;
+  // The rest is a whole service's, and set by ServiceProbe.
+  std::optional<uint64_t> memory_bytes, processes, run_delay_ns, throttled_ns, oom_kills;
+  std::optional<uint64_t> cpu_pressure_us, memory_pressure_us, io_pressure_us;
 };
 
 /// What happened between two readings; absent where either lacks a value or a count went backwards.
@@ -35,7 +39,8 @@ class ProcessProbe {
     /// The kernel's own nanosecond clock of the process, instead of ticks of 10 ms. Needs the real
     /// /proc.
     bool cpu_clock = true;
-    /// fstat of /proc/PID/fd tells the count (Linux 6.2 and later); otherwise the folder is listed.
+    /// fstat of /proc/PID/fd tells the count (Linux 6.2 and later); otherwise the folder is listed,
+    /// seldom where there are many.
     bool count_fds_by_size = true;
   };
   /// Options for this machine: asks the kernel once whether fstat counts descriptors.
@@ -61,6 +66,8 @@ class ProcessProbe {
   void open_file(File file);
   void open_fd_folder();
   Outcome read_file(File file, std::string_view& text);
+  template <typename Value>
+  void take(std::optional<Value>& into, std::optional<Value> value, File from);
   bool read_stat(ProcessReading& reading);
   void read_rest(ProcessReading& reading);
   std::optional<uint64_t> count_fds();
@@ -71,16 +78,13 @@ class ProcessProbe {
   int32_t pid_;
   uint64_t start_ticks_ = 0;
   UniqueFd folder_, fd_folder_;
+  FdListing fd_listing_;
   std::array<UniqueFd, kFileCount> files_;
   std::vector<Absent> absent_;
   std::optional<uint64_t> fd_limit_;
   unsigned readings_ = 0;
-  std::array<char, 4096>
-      buffer_{};  // status is about 1.5 KiB; a longer file is cut and its tail reads as absent
+  /// status is about 1.5 KiB; of a longer one (hundreds of groups) the tail is absent.
+  std::array<char, 4096> buffer_{};
 };
-
-/// How many descriptors the process of a /proc/PID/fd has open; nullopt: gone, or closed to us.
-std::optional<uint64_t> count_fds(const std::filesystem::path& fd_folder,
-                                  const ProcessProbe::Options& options);
 
 }  // namespace serin::agent

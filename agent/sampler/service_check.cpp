@@ -30,6 +30,20 @@ std::string number_or_absent(std::string_view what, const std::optional<uint64_t
   return value ? fmt::format("{} {}", *value / unit, what) : fmt::format("no {}", what);
 }
 
+/// What hinders it, as far as the kernel tells.
+std::string hindrances(const ProcessMetrics& metrics) {
+  std::vector<std::string> parts;
+  const auto add = [&](std::string_view what, const std::optional<double>& seconds) {
+    if (seconds) parts.push_back(fmt::format("{} {:.3f} s", what, *seconds));
+  };
+  add("threads waited for a CPU", metrics.run_delay_seconds);
+  add("throttled", metrics.throttled_seconds);
+  add("CPU pressure", metrics.cpu_pressure_seconds);
+  add("memory pressure", metrics.memory_pressure_seconds);
+  add("disk pressure", metrics.io_pressure_seconds);
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
 /// The other releases of a folder, newest name last.
 std::vector<std::string> other_releases(const fs::path& folder, const std::string& but) {
   std::vector<std::string> names;
@@ -62,13 +76,13 @@ void ServiceCheck::first(const Moment& now) {
   }
 }
 
-void ServiceCheck::look_at(int32_t pid, const fs::path& cgroup) {
+void ServiceCheck::look_at(int32_t pid, const CgroupFolders& cgroup) {
   auto probe = ServiceProbe::open(pid, cgroup, ProcessProbe::for_this_machine());
   if (!probe) return;
   probe_.emplace(std::move(*probe));
   reading_ = probe_->read();
   sockets_ = std::make_unique<SocketCheck>(
-      SocketOwner{.pid = pid, .cgroup = cgroup, .ports = service_.ports}, first_.boot_us);
+      SocketOwner{.pid = pid, .cgroup = cgroup.main, .ports = service_.ports}, first_.boot_us);
 }
 
 std::vector<std::string> ServiceCheck::units() const {
@@ -79,12 +93,12 @@ std::vector<std::string> ServiceCheck::units() const {
 void ServiceCheck::take(const UnitWord& word) {
   if (word.whence == UnitWord::Whence::signal) return;
   words_[word.unit] = word;
-  auto folder = cgroup_folder(cgroups_, word.cgroup);
+  auto folders = cgroup_folders(cgroups_, word.cgroup);
   int32_t pid = word.main_pid;
   if (pid == 0 && word.is_active())
-    for (int32_t oldest : cgroup_processes(folder, 1)) pid = oldest;
+    for (int32_t oldest : cgroup_processes(folders.main, 1)) pid = oldest;
   if (pid == 0 || process_) return;
-  look_at(pid, folder);
+  look_at(pid, folders);
   uint64_t ticks = probe_ ? probe_->start_ticks() : 0;
   if (ticks == 0) ticks = ticks_of_wall(word.main_start_wall_us, first_);
   process_ = FoundProcess{.pid = pid, .start_ticks = ticks};
@@ -187,6 +201,14 @@ void ServiceCheck::say_metrics() {
                   number_or_absent("threads", metrics.threads),
                   number_or_absent("open files", metrics.fds),
                   metrics.fd_limit ? fmt::format(" of {}", *metrics.fd_limit) : ""));
+  if (metrics.memory_bytes || metrics.processes)
+    say(Mark::good, "unit",
+        fmt::format("{}, {}, killed for memory: {}",
+                    number_or_absent("processes", metrics.processes),
+                    number_or_absent("MB with page cache", metrics.memory_bytes, 1'000'000),
+                    later->oom_kills ? std::to_string(*later->oom_kills) : "not known"));
+  if (const std::string waits = hindrances(metrics); !waits.empty())
+    say(Mark::good, "waits", waits + " in this second");
   for (const auto& absent : probe_->absent())
     say(Mark::note, "cannot see", fmt::format("{}: {}", absent.metric, absent.reason));
 }

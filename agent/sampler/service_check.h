@@ -55,7 +55,7 @@ class ServiceCheck {
   void say(Mark mark, std::string topic, std::string text) {
     lines_.push_back({.mark = mark, .topic = std::move(topic), .text = std::move(text)});
   }
-  void look_at(int32_t pid, const std::filesystem::path& cgroup);
+  void look_at(int32_t pid, const CgroupFolders& cgroup);
   void say_units();
   void say_process(const Moment& now);
   void say_version(const Moment& now, const HelperWord& helper);

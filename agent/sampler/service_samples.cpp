@@ -117,7 +117,12 @@ void ServiceWatch::add_process(Sample& sample, const std::optional<ProcessReadin
     if (running_->last) sample.process = difference(*running_->last, *reading);
     running_->last = *reading;
     if (running_->sockets) sample.sockets = running_->sockets->look(now.boot_us);
+  } else if (running_->last) {
+    ProcessReading end;
+    end.oom_kills = running_->last_oom_kills;
+    sample.process.oom_kills = difference(*running_->last, end).oom_kills;
   }
+  tell_kills(sample.process);
   add_absent(sample);
 }
 

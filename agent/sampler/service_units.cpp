@@ -39,7 +39,7 @@ void ServiceWatch::unit_began(const UnitProcess& process) {
                 .wall_us = process.start_wall_us};
   }
   if (process.gone) return announce_ended(start);
-  auto probe = ServiceProbe::open(process.pid, unit_->folder_of(process), env_.probe);
+  auto probe = ServiceProbe::open(process.pid, unit_->folders_of(process), env_.probe);
   if (!probe) return announce_ended(start);  // the word about its end is on its way
   if (group_watch_) group_watch_->follow(unit_->folder_of(process));
   begin(std::move(start), std::move(*probe), now);
@@ -57,7 +57,7 @@ void ServiceWatch::unit_ended(const UnitEnd& end) {
 void ServiceWatch::unit_carried_on(const UnitProcess& process) {
   word_timer_.stop();
   if (!running_) return;
-  auto probe = ServiceProbe::open(process.pid, unit_->folder_of(process), env_.probe);
+  auto probe = ServiceProbe::open(process.pid, unit_->folders_of(process), env_.probe);
   if (!probe) return;  // its end is told next
   running_->start.pid = process.pid;
   running_->probe = std::move(*probe);
@@ -101,6 +101,12 @@ void ServiceWatch::killed_for_memory(uint64_t kills) {
   killed.facts = {{"oom_kills", std::to_string(kills)}};
   log::warning("{}: {}", service_.name, killed.reason);
   env_.uplink.send(std::move(killed), now.boot_us);
+}
+
+/// Version 1 tells of nothing by itself: what its count says is told here.
+void ServiceWatch::tell_kills(const ProcessMetrics& process) {
+  const bool told = group_watch_ && group_watch_->hears_of_kills();
+  if (!told && process.oom_kills > 0U) killed_for_memory(*process.oom_kills);
 }
 
 bool ServiceWatch::is_blind() const {

@@ -178,6 +178,7 @@ void ServiceWatch::begin(Start start, ServiceProbe probe, const Moment& now) {
                            .sockets = {},
                            .exit = {},
                            .last = {},
+                           .last_oom_kills = {},
                            .version = {},
                            .ambiguous = false,
                            .ended = {}});
@@ -215,6 +216,7 @@ void ServiceWatch::watch_exit() {
 void ServiceWatch::ended(ExitStatus status) {
   if (!running_ || running_->ended) return;
   if (unit_) {
+    running_->last_oom_kills = running_->probe.oom_kills();  // before its group is removed
     // The unit knows how and why. It says so in a moment.
     running_->exit.reset();
     running_->ended = env_.clock.now();

@@ -84,6 +84,7 @@ class ServiceWatch {
     std::optional<SocketProbe> sockets;
     std::optional<ExitWatch> exit;
     std::optional<ProcessReading> last;
+    std::optional<uint64_t> last_oom_kills;  ///< when its end was seen
     std::string version;  ///< empty until announced
     bool ambiguous = false;
     std::optional<Moment> ended;  ///< its unit has not said yet how
@@ -125,6 +126,7 @@ class ServiceWatch {
   void unit_rests(bool asked);
   void follow_unit();
   void killed_for_memory(uint64_t kills);
+  void tell_kills(const ProcessMetrics& process);
   /// What is not known must not be taken for "nothing runs".
   [[nodiscard]] bool is_blind() const;
 

@@ -35,12 +35,13 @@ Line load_line(const UnitWord& word) {
 }
 
 Line cgroup_line(const UnitWord& word, const CgroupRoots& roots) {
-  auto folder = cgroup_folder(roots, word.cgroup);
+  const auto folders = cgroup_folders(roots, word.cgroup);
+  const auto& folder = folders.main;
   if (folder.empty())
     return {Line::Mark::bad, "cgroup",
             fmt::format("{} cannot be read: the main process is watched alone",
                         word.cgroup.empty() ? "the unit's" : word.cgroup)};
-  auto reading = CgroupProbe(folder).read();
+  const auto reading = CgroupProbe(folders).read().value_or(CgroupReading{});
   std::vector<std::string> summed;
   if (!reading.cpu_ns) summed.emplace_back("CPU");
   if (!reading.rss_bytes) summed.emplace_back("memory");

@@ -29,6 +29,8 @@ class CgroupWatch {
 
   /// From now on this folder, instead of the one before; empty: none.
   void follow(const std::filesystem::path& folder);
+  /// False on version 1: there somebody has to look.
+  [[nodiscard]] bool hears_of_kills() const { return memory_ >= 0; }
 
  private:
   CgroupWatch(UniqueFd fd, Handlers handlers)

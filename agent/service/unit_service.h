@@ -39,6 +39,10 @@ class UnitService {
   [[nodiscard]] std::filesystem::path folder_of(const UnitProcess& process) const {
     return cgroup_folder(roots_, process.cgroup);
   }
+  /// The same in all hierarchies.
+  [[nodiscard]] CgroupFolders folders_of(const UnitProcess& process) const {
+    return cgroup_folders(roots_, process.cgroup);
+  }
 
  private:
   struct One {

@@ -11,6 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   parse_keyed(text, "read_bytes");
   parse_keyed(text, "nonvoluntary_ctxt_switches");
   parse_open_files_limit(text);
+  parse_schedstat(text);
   parse_number(text);
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <algorithm>
 #include <chrono>
 #include <tuple>
 
@@ -27,6 +28,10 @@ class CgroupProbeTest : public testing::Test {
     std::string text;
     for (pid_t pid : pids) text += fmt::format("{}\n", pid);
     write_text(unit_ / "cgroup.procs", text);
+  }
+
+  [[nodiscard]] CgroupFolders unit() const {
+    return cgroup_folders(roots_, "/system.slice/api.service");
   }
 
   TempFolder mounts_;
@@ -66,7 +71,7 @@ TEST_F(CgroupProbeTest, TheKernelsCountersAreReadWithoutThePageCache) {
              "anon 4096\nfile 900000\nfile_mapped 8192\npgfault 120\npgmajfault 20\n");
   write_text(unit_ / "pids.current", "17\n");
   write_text(unit_ / "io.stat", "8:0 rbytes=10 wbytes=20 rios=1\n8:16 rbytes=1 wbytes=2 rios=1\n");
-  auto reading = CgroupProbe(unit_).read();
+  auto reading = *CgroupProbe(unit()).read();
   EXPECT_EQ(reading.cpu_ns, 1'500'000U);
   EXPECT_EQ(reading.rss_bytes, 12'288U);
   EXPECT_EQ(reading.threads, 17U);
@@ -77,11 +82,42 @@ TEST_F(CgroupProbeTest, TheKernelsCountersAreReadWithoutThePageCache) {
 }
 
 TEST_F(CgroupProbeTest, WithoutAControllerItsMetricIsAbsent) {
-  auto reading = CgroupProbe(unit_).read();
+  auto reading = *CgroupProbe(unit()).read();
   EXPECT_FALSE(reading.cpu_ns);
   EXPECT_FALSE(reading.rss_bytes);
   EXPECT_FALSE(reading.threads);
   EXPECT_FALSE(reading.read_bytes);
+}
+
+TEST_F(CgroupProbeTest, AFileThatAnswersWithAnErrorIsAbsentWithItsReasonAndTheRestIsRead) {
+  write_text(unit_ / "cpu.stat", "usage_usec 1500\n");
+  std::filesystem::create_directory(unit_ / "cpu.pressure");  // any error does: EOPNOTSUPP at psi=0
+  CgroupProbe probe(unit());
+  EXPECT_EQ(probe.read()->cpu_ns, 1'500'000U);
+  EXPECT_FALSE(probe.read()->cpu_pressure_us);
+  EXPECT_TRUE(std::ranges::any_of(probe.absent(), [](const Absent& absent) {
+    return absent.metric == "pressure" && absent.reason.find("psi=0") != std::string::npos;
+  }));
+}
+
+TEST_F(CgroupProbeTest, AFileThatDoesNotFitIsAbsentAndNeverHalfASum) {
+  std::string devices;
+  for (int minor = 0; minor < 400; ++minor)
+    devices += fmt::format("8:{} rbytes=1000000 wbytes=1000000 rios=1 wios=1\n", minor);
+  write_text(unit_ / "io.stat", devices);
+  EXPECT_FALSE(CgroupProbe(unit()).read()->read_bytes);
+}
+
+TEST(CgroupProbeVersion1, ZeroReadsAreNotKnownToBeZero) {
+  TempFolder mounts;
+  for (auto folder : {"systemd", "systemd/a", "blkio", "blkio/a"})
+    write_text(mounts.path() / folder / "cgroup.procs", "");
+  const auto file = mounts / "blkio/a/blkio.throttle.io_service_bytes";
+  write_text(file, "8:0 Read 0\n8:0 Write 0\n8:0 Total 0\nTotal 0\n");
+  CgroupProbe probe(cgroup_folders(CgroupRoots::of_this_machine(mounts.path()), "/a"));
+  EXPECT_FALSE(probe.read()->read_bytes);
+  write_text(file, "8:0 Read 512\n8:0 Write 0\n8:0 Total 512\nTotal 512\n");
+  EXPECT_EQ(probe.read()->read_bytes, 512U);
 }
 
 TEST_F(CgroupProbeTest, WhatTheKernelDoesNotCountIsSummedOverTheProcesses) {
@@ -90,7 +126,7 @@ TEST_F(CgroupProbeTest, WhatTheKernelDoesNotCountIsSummedOverTheProcesses) {
   auto alone = ServiceProbe::open(main.pid(), {}, options);
   auto other = ServiceProbe::open(worker.pid(), {}, options);
   processes({main.pid(), worker.pid()});
-  auto whole = ServiceProbe::open(main.pid(), unit_, options);
+  auto whole = ServiceProbe::open(main.pid(), unit(), options);
   ASSERT_TRUE(alone && other && whole);
   // They are still being loaded; once they sleep, two looks see the same.
   const auto figures = [](const auto& reading) {
@@ -117,7 +153,7 @@ TEST_F(CgroupProbeTest, WhatTheKernelCountsIsTakenInsteadOfTheProcesses) {
   Child main("/bin/sleep");
   processes({main.pid()});
   write_text(unit_ / "cpu.stat", "usage_usec 7000000\n");
-  auto probe = ServiceProbe::open(main.pid(), unit_, ProcessProbe::for_this_machine());
+  auto probe = ServiceProbe::open(main.pid(), unit(), ProcessProbe::for_this_machine());
   ASSERT_TRUE(probe);
   EXPECT_EQ(probe->read()->cpu_ns, 7'000'000'000U);
 }
@@ -125,7 +161,7 @@ TEST_F(CgroupProbeTest, WhatTheKernelCountsIsTakenInsteadOfTheProcesses) {
 TEST_F(CgroupProbeTest, AMemberThatEndsTakesNothingBackFromTheCounters) {
   Child main("/bin/sleep"), worker("/bin/sleep");
   processes({main.pid(), worker.pid()});
-  auto probe = ServiceProbe::open(main.pid(), unit_, ProcessProbe::for_this_machine());
+  auto probe = ServiceProbe::open(main.pid(), unit(), ProcessProbe::for_this_machine());
   ASSERT_TRUE(probe);
   auto before = probe->read();
   worker.end();
@@ -143,7 +179,7 @@ TEST_F(CgroupProbeTest, AHiddenMainProcessLeavesTheGroupsCounters) {
   ProcessProbe::Options options{
       .root = proc.path(), .cpu_clock = false, .count_fds_by_size = false};
   EXPECT_FALSE(ServiceProbe::open(main.pid(), {}, options));
-  auto probe = ServiceProbe::open(main.pid(), unit_, options);
+  auto probe = ServiceProbe::open(main.pid(), unit(), options);
   ASSERT_TRUE(probe);
   EXPECT_EQ(probe->read()->cpu_ns, 5'000U);
   ASSERT_FALSE(probe->absent().empty());

@@ -152,6 +152,57 @@ TEST_F(UnitWatchTest, AChildKilledForMemoryIsToldWhileTheServiceLivesOn) {
               testing::ElementsAre(std::pair<std::string, std::string>("oom_kills", "1")));
 }
 
+TEST_F(UnitWatchTest, AKillForMemoryIsInTheSampleAndToldOnce) {
+  Child child(folder_ / "current/server");
+  start_agent();
+  units_.say(runs(child, "a1"));
+  ASSERT_TRUE(wait_for_events(1));
+  write_text(folder_ / "cgroup/a/memory.events", "oom_kill 2\n");
+  ASSERT_TRUE(wait_for_sample([](const Sample& s) { return s.process.oom_kills == 2U; }));
+  ASSERT_TRUE(wait_for_sample([](const Sample& s) { return s.process.oom_kills == 0U; }));
+  EXPECT_EQ(uplink_.events.size(), 2U);
+}
+
+/// Version 1: processes are listed in one place and memory is counted in another.
+class OldUnitWatchTest : public UnitWatchTest {
+ protected:
+  OldUnitWatchTest() {
+    fs::remove_all(folder_ / "cgroup");
+    for (auto folder : {"systemd", "systemd/a", "memory", "memory/a"})
+      write_text(folder_ / "cgroup" / folder / "cgroup.procs", "");
+    kills(0);
+  }
+  void kills(int count) {
+    write_text(folder_ / "cgroup/memory/a/memory.oom_control",
+               "oom_kill_disable 0\nunder_oom 0\noom_kill " + std::to_string(count) + "\n");
+  }
+};
+
+TEST_F(OldUnitWatchTest, AChildKilledForMemoryIsToldFromTheCount) {
+  Child child(folder_ / "current/server");
+  start_agent();
+  units_.say(runs(child, "a1"));
+  ASSERT_TRUE(wait_for_sample([](const Sample& s) { return s.process.oom_kills == 0U; }));
+  kills(1);
+  ASSERT_TRUE(wait_for_events(2));
+  EXPECT_EQ(event(1).kind, EventKind::facts);
+  EXPECT_THAT(event(1).facts,
+              testing::ElementsAre(std::pair<std::string, std::string>("oom_kills", "1")));
+}
+
+TEST_F(OldUnitWatchTest, AServiceThatIsItselfKilledForMemoryIsToldBeforeItsEnd) {
+  Child child(folder_ / "current/server");
+  start_agent();
+  units_.say(runs(child, "a1"));
+  ASSERT_TRUE(wait_for_sample([](const Sample& s) { return s.process.oom_kills == 0U; }));
+  kills(1);
+  child.end();
+  ASSERT_TRUE(wait_for_events(3));
+  EXPECT_EQ(event(1).kind, EventKind::facts);
+  EXPECT_EQ(event(1).facts.front().first, "oom_kills");
+  EXPECT_EQ(event(2).kind, EventKind::process_died);
+}
+
 TEST_F(UnitWatchTest, RequestsWhileTwoUnitsShareALogAreNobodys) {
   Child blue(folder_ / "current/server"), green(folder_ / "current/server");
   start_agent({"blue.service", "green.service"});
