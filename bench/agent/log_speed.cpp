@@ -55,8 +55,12 @@ class Traffic {
  public:
   Request next() {
     constexpr std::array<std::string_view, 6> kPaths = {
-        "/", "/api/v1/items/48151623?fields=name,price&page=3", "/checkout", "/static/app.3f9a1c.js",
-        "/api/v1/search?q=garden+chairs&sort=price", "/healthz"};
+        "/",
+        "/api/v1/items/48151623?fields=name,price&page=3",
+        "/checkout",
+        "/static/app.3f9a1c.js",
+        "/api/v1/search?q=garden+chairs&sort=price",
+        "/healthz"};
     constexpr std::array<std::string_view, 3> kAgents = {
         "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 "
         "Safari/537.36",
@@ -67,7 +71,9 @@ class Traffic {
     state_ ^= state_ >> 7;
     state_ ^= state_ << 17;
     return {.number = number_++,
-            .status = state_ % 101 == 0 ? 500 : state_ % 31 == 0 ? 404 : 200,
+            .status = state_ % 101 == 0  ? 500
+                      : state_ % 31 == 0 ? 404
+                                         : 200,
             .ms = static_cast<unsigned>(state_ >> 20) % 400,
             .bytes = static_cast<unsigned>(state_ >> 32) % 60'000,
             .client = static_cast<unsigned>(state_ >> 24),
@@ -275,10 +281,11 @@ int main(int argc, char** argv) {
     if (!json)
       fmt::print("{:8} {:9.0f} lines/s  {:4.0f} MB/s  {:4.1f} times a bare search for line ends\n",
                  format.name, speed.lines_per_second, speed.megabytes_per_second, speed.ratio);
-    rows += fmt::format("{}\"{}\":{{\"lines_per_second\":{:.0f},\"mb_per_second\":{:.0f},"
-                        "\"of_bare_search\":{:.2f}}}",
-                        rows.empty() ? "" : ",", format.name, speed.lines_per_second,
-                        speed.megabytes_per_second, speed.ratio);
+    rows += fmt::format(
+        "{}\"{}\":{{\"lines_per_second\":{:.0f},\"mb_per_second\":{:.0f},"
+        "\"of_bare_search\":{:.2f}}}",
+        rows.empty() ? "" : ",", format.name, speed.lines_per_second, speed.megabytes_per_second,
+        speed.ratio);
   }
   if (seconds > 0) {
     double none = cost_of_a_second(kFormats[0], folder, 0, seconds);
