@@ -240,6 +240,23 @@ TEST_F(AccessLogTest, GarbageIsCountedAndHurtsNobody) {
   EXPECT_EQ(log.lines().last_unparsed(), "nonsense");
 }
 
+TEST_F(AccessLogTest, WhileItLagsBehindItSaysSoAndThatItsCountsAreNotWhole) {
+  write_text(folder_ / "access.log", "");
+  auto log = open(service());
+  timeline_.begin("g1", "v1", kNoon);
+  poll(log, 0);
+  EXPECT_TRUE(log.is_complete());
+  std::filesystem::resize_file(folder_ / "access.log", FileTail::kMaxBytesPerPoll + (1U << 20));
+  append_text(folder_ / "access.log", "\n");
+  line(1, 200, 0.1);
+  EXPECT_TRUE(poll(log, 1).empty());
+  EXPECT_FALSE(log.is_complete());
+  EXPECT_NE(log.problem().find("access.log: it grew by more than 16 MiB"), std::string::npos);
+  EXPECT_EQ(poll(log, 2).size(), 1U);
+  EXPECT_TRUE(log.is_complete());
+  EXPECT_EQ(log.problem(), "");
+}
+
 TEST_F(AccessLogTest, ARestartOfTheAgentCountsEveryLineOnce) {
   write_text(folder_ / "access.log", "");
   timeline_.begin("g1", "v1", kNoon);
