@@ -271,14 +271,17 @@ TEST_F(StatsdTest, AFloodIsCountedOrKnownToBeLost) {
     ASSERT_TRUE(sender.send(fmt::format("web.requests:1|c\nnoise.{}:1|c|#id:{}", i, i)));
   uint64_t counted = 0;
   bool was_complete = true;
+  std::string told;
   for (uint64_t before = UINT64_MAX; counted != before;) {
     before = counted;
     counted += poll().requests.requests;
     was_complete = was_complete && source_->is_complete();
+    told += source_->problem();
   }
   EXPECT_EQ(counted + source_->skipped(), kSent);
   EXPECT_GT(source_->skipped(), 0U);
   EXPECT_FALSE(was_complete);
+  EXPECT_NE(told.find("datagrams of the last interval were lost"), std::string::npos);
   EXPECT_TRUE(source_->is_complete());  // by the last poll
 }
 
