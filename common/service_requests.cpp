@@ -235,7 +235,8 @@ ServiceFile::Class read_class(ConfigTable& table) {
     table.problem("name", "\"other\" is what the requests of no class are called");
   }
   if (!table.has("field") && !table.has("label"))
-    table.missing("field", "the field of the log to look at, such as \"$uri\"; or label, of a metric");
+    table.missing("field",
+                  "the field of the log to look at, such as \"$uri\"; or label, of a metric");
   one.field = table.string("field");
   one.label = table.string("label");
   if (one.field && !one.field->starts_with('$'))
