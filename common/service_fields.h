@@ -17,6 +17,7 @@ namespace serin::service_fields {
 /// Longer texts than this are no path, name or argument that the kernel or systemd would take.
 inline constexpr size_t kMostTextBytes = 4095;
 
+bool has_control(std::string_view text);
 /// An absolute path without "..".
 std::optional<std::filesystem::path> path(ConfigTable& table, std::string_view key);
 bool is_unit_name(std::string_view name);
@@ -33,6 +34,12 @@ std::string listed(std::span<const std::string_view> words);
 /// service_requests.cpp
 ServiceFile::Requests read_requests(ConfigTable& table, const std::string& service_name);
 ServiceFile::Business read_business(ConfigTable& table);
+ServiceFile::Class read_class(ConfigTable& table);
+/// What only the whole file tells: a class has a source that can tell it, and a source counts
+/// something.
+void check_classes(ConfigTable& root, const ServiceFile& service);
+void check_counts(ConfigTable& table, const ServiceFile::Requests& requests,
+                  const ServiceFile& service);
 /// service_actions.cpp: the action of a [[rollback]] and what belongs to it.
 void read_action(ConfigTable& table, const ServiceFile& service, ServiceFile::Rollback& rollback);
 /// service_rollback.cpp

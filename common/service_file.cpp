@@ -194,9 +194,8 @@ std::vector<ConfigTable> at_most(ConfigTable& root, std::string_view key, size_t
 }
 
 void read_lists(ConfigTable& root, ServiceFile& service) {
-  for (auto& table : at_most(root, "requests", kMostRequestSources)) {
-    service.requests.push_back(read_requests(table, service.name));
-  }
+  auto sources = at_most(root, "requests", kMostRequestSources);
+  for (auto& table : sources) service.requests.push_back(read_requests(table, service.name));
   for (auto& table : at_most(root, "business", kMostBusinessMetrics)) {
     auto business = read_business(table);
     const bool twice = std::any_of(service.business.begin(), service.business.end(),
@@ -204,6 +203,15 @@ void read_lists(ConfigTable& root, ServiceFile& service) {
     if (twice && !business.name.empty()) table.problem("name", "is given twice");
     service.business.push_back(std::move(business));
   }
+  for (size_t i = 0; i < sources.size(); ++i) check_counts(sources[i], service.requests[i], service);
+  for (auto& table : at_most(root, "class", ServiceFile::kMostClasses)) {
+    auto one = read_class(table);
+    const bool twice = std::any_of(service.classes.begin(), service.classes.end(),
+                                   [&](const auto& other) { return other.name == one.name; });
+    if (twice && !one.name.empty()) table.problem("name", "is given twice");
+    service.classes.push_back(std::move(one));
+  }
+  check_classes(root, service);
   for (auto& table : at_most(root, "rollback", kMostActions)) {
     service.rollback.push_back(read_rollback(table, service));
   }

@@ -43,6 +43,10 @@ Result<ScrapeUrl> parse_scrape_url(std::string_view text);
 ///   requests = 'http_requests_total'
 ///   errors = 'http_requests_total{code="5*"}'
 ///   latency = "http_request_duration_seconds"
+///   [[class]]                           # requests that are told apart: the first that fits
+///   name = "checkout"
+///   field = "$uri"                      # of a log; or label = "handler": of a metric
+///   prefix = "/checkout"                # or equals = "…"
 ///   [[business]]
 ///   name = "orders"
 ///   worse = "lower"
@@ -108,8 +112,25 @@ struct ServiceFile {
     std::vector<MetricSelector> requests, errors, latency;
     std::optional<std::string> status_label;  ///< of `requests`: the HTTP status
     double latency_unit_seconds = 1e-3;       ///< statsd
+    [[nodiscard]] bool is_log() const { return source == "access_log" || source == "syslog"; }
+    /// False: it is there for the business alone.
+    [[nodiscard]] bool counts_requests() const {
+      bool by_name = source == "statsd" || source == "prometheus";
+      return !by_name || !requests.empty() || !latency.empty();
+    }
   };
   std::vector<Requests> requests;
+
+  /// A part of the requests that is told apart: a route, a tenant. What fits none is kRestClass.
+  struct Class {
+    std::string name;
+    std::optional<std::string> field;  ///< of a log; or:
+    std::optional<std::string> label;  ///< of a metric; of the recorder `class`
+    std::optional<std::string> equals, prefix;  ///< one of them
+  };
+  static constexpr size_t kMostClasses = 15;  ///< the wire has room for one more, the rest
+  static constexpr std::string_view kRestClass = "other";
+  std::vector<Class> classes;  ///< the first that fits has the request
 
   struct Business {
     std::string name;

@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kMostSelectors = 16;
 constexpr size_t kMostSocketPathBytes = 107;  // of a sockaddr_un
 constexpr size_t kMostTagBytes = 48;          // of a syslog message
+constexpr size_t kMostClassNameBytes = 64;    // sent with each sample
 constexpr double kLeastInterval = 1, kMostInterval = 60;
 
 bool is_port(std::string_view text) {
@@ -103,12 +104,12 @@ void read_metrics(ConfigTable& table, ServiceFile::Requests& requests) {
   requests.errors = read_selectors(table, "errors");
   requests.latency = read_selectors(table, "latency");
   requests.status_label = table.string("status_label");
-  if (!table.has("requests") && !table.has("latency"))
-    table.missing("requests", "the metric that counts requests; or latency, which counts them too");
   if (requests.status_label && table.has("errors"))
     table.problem("status_label", "and errors are one too many: both say which requests failed");
   if (requests.status_label && !table.has("requests"))
     table.problem("status_label", "needs requests, the metric that bears this label");
+  if (table.has("errors") && !table.has("requests") && !table.has("latency"))
+    table.problem("errors", "needs requests or latency: failures are a part of requests");
 }
 
 void read_statsd(ConfigTable& table, ServiceFile::Requests& requests) {
@@ -207,6 +208,68 @@ ServiceFile::Business read_business(ConfigTable& table) {
   if (business.field && table.has("metric"))
     table.problem("metric", "and field are one too many: a log counts it, or statsd, Prometheus or the recorder");
   return business;
+}
+
+void check_counts(ConfigTable& table, const ServiceFile::Requests& requests,
+                  const ServiceFile& service) {
+  if (requests.source != "statsd" && requests.source != "prometheus") return;
+  for (const auto* key : {"requests", "latency", "errors", "status_label"})
+    if (table.has(key)) return;
+  const bool for_business =
+      std::any_of(service.business.begin(), service.business.end(),
+                  [](const ServiceFile::Business& one) { return !one.metric.empty(); });
+  if (!for_business)
+    table.missing("requests",
+                  "the metric that counts requests; or latency, which counts them too; or a "
+                  "[[business]] with a metric");
+}
+
+ServiceFile::Class read_class(ConfigTable& table) {
+  ServiceFile::Class one;
+  if (!table.has("name")) table.missing("name", "what these requests are called");
+  one.name = table.string("name").value_or("");
+  if (table.has("name") &&
+      (one.name.empty() || one.name.size() > kMostClassNameBytes || has_control(one.name))) {
+    table.problem("name", "must be 1 to 64 bytes without control characters");
+  } else if (one.name == ServiceFile::kRestClass) {
+    table.problem("name", "\"other\" is what the requests of no class are called");
+  }
+  if (!table.has("field") && !table.has("label"))
+    table.missing("field",
+                  "the field of the log to look at, such as \"$uri\"; or label, of a metric");
+  one.field = table.string("field");
+  one.label = table.string("label");
+  if (one.field && !one.field->starts_with('$'))
+    table.problem("field", "must be a field of the format, such as \"$uri\"");
+  if (one.label && one.field)
+    table.problem("label", "and field are one too many: a class is of a log, or of metrics");
+  if (!table.has("equals") && !table.has("prefix"))
+    table.missing("prefix", "what the field or label of its requests begins with; or equals");
+  one.equals = table.string("equals");
+  one.prefix = table.string("prefix");
+  if (one.equals && one.prefix) table.problem("prefix", "and equals are one too many");
+  for (const auto& [key, text] : {std::pair{"equals", one.equals}, {"prefix", one.prefix}})
+    if (text && (text->empty() || text->size() > kMostTextBytes))
+      table.problem(key, "must be 1 to 4095 bytes");
+  return one;
+}
+
+void check_classes(ConfigTable& root, const ServiceFile& service) {
+  auto has_source = [&](bool log) {
+    return std::any_of(service.requests.begin(), service.requests.end(), [&](const auto& one) {
+      return one.counts_requests() && one.is_log() == log;
+    });
+  };
+  for (const auto& one : service.classes) {
+    if (one.field && !has_source(true))
+      root.problem("class", fmt::format("\"{:.64}\" has a field, which needs a [[requests]] of "
+                                        "access_log or syslog",
+                                        one.name));
+    if (one.label && !has_source(false))
+      root.problem("class", fmt::format("\"{:.64}\" has a label, which needs a [[requests]] of "
+                                        "statsd, prometheus or recorder",
+                                        one.name));
+  }
 }
 
 }  // namespace serin::service_fields

@@ -64,20 +64,47 @@ void count_outcome(Tally& tally, size_t outcome, uint64_t count) {
   }
 }
 
-void count_requests(const RecorderHead& head, const Growth& growth, const RecorderRules& rules,
-                    Tally& tally) {
-  std::array<uint64_t, kBuckets> latency{};
-  for (size_t c = 0; c < head.classes; ++c)
-    for (size_t outcome = 0; outcome < RecorderHead::kOutcomes; ++outcome) {
-      auto cells = requests_of(head, growth, c, outcome);
-      count_outcome(tally, outcome, sum(cells));
-      for (size_t i = 0; i < kBuckets; ++i) latency[i] += cells[i];
-    }
+ExpHistogram histogram_of(std::span<const uint64_t, kBuckets> latency) {
   auto histogram = ExpHistogram::from_parts(ExpHistogram::kScale, ExpHistogram::kMinIndex, latency);
   SERIN_VERIFY(histogram.has_value());  // by kMostGrowth
+  return std::move(*histogram);
+}
+
+/// What one of the application's classes holds, as a part of the whole.
+RequestMetrics count_requests_of(const RecorderHead& head, const Growth& growth, size_t class_index,
+                                 Tally& tally) {
+  std::array<uint64_t, kBuckets> latency{};
+  RequestMetrics part;
+  for (size_t outcome = 0; outcome < RecorderHead::kOutcomes; ++outcome) {
+    auto cells = requests_of(head, growth, class_index, outcome);
+    uint64_t count = sum(cells);
+    count_outcome(tally, outcome, count);
+    part.requests += count;
+    if (outcome == SERIN_SERVER_ERROR) part.errors += count;
+    for (size_t i = 0; i < kBuckets; ++i) latency[i] += cells[i];
+  }
+  part.latency = histogram_of(latency);
+  return part;
+}
+
+void count_requests(const RecorderHead& head, const Growth& growth, const RecorderRules& rules,
+                    Tally& tally) {
+  ExpHistogram latency;
+  for (size_t c = 0; c < head.classes; ++c) {
+    RequestMetrics counted = count_requests_of(head, growth, c, tally);
+    latency.merge(counted.latency);
+    if (rules.classes.empty() || counted.requests == 0) continue;
+    size_t index = rules.classes.find_by_label([&](std::string_view label) {
+      return label == "class" ? std::string_view(head.class_names[c]) : std::string_view{};
+    });
+    RequestClass& part = class_of(tally.requests, rules.classes.name(index));
+    part.requests += counted.requests;
+    part.errors += counted.errors;
+    part.latency.merge(counted.latency);
+  }
   if (rules.slo_seconds)
-    tally.requests.slow_slo += histogram->above(ExpHistogram::index_of(*rules.slo_seconds));
-  tally.requests.latency.merge(*histogram);
+    tally.requests.slow_slo += latency.above(ExpHistogram::index_of(*rules.slo_seconds));
+  tally.requests.latency.merge(latency);
 }
 
 uint64_t matching(const MetricSelector& selector, const RecorderHead& head, const Growth& growth) {
@@ -104,6 +131,7 @@ uint64_t matching(const MetricSelector& selector, const RecorderHead& head, cons
 RecorderRules RecorderRules::of(const ServiceFile& service, size_t index) {
   RecorderRules rules;
   rules.slo_seconds = service.requests.at(index).slo_seconds;
+  rules.classes = ClassRules::of_labels(service);
   for (size_t i = 0; i < service.business.size(); ++i)
     if (!service.business[i].metric.empty())
       rules.business.push_back({.place = i, .metric = service.business[i].metric});

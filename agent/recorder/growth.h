@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "agent/recorder/head.h"
+#include "agent/request/class_rules.h"
 #include "agent/request/tally.h"
 #include "common/metric_selector.h"
 #include "common/service_file.h"
@@ -22,6 +23,7 @@ struct RecorderRules {
   };
   std::vector<Business> business;
   std::optional<double> slo_seconds;
+  ClassRules classes;  ///< by the label class: the application's own
 
   static RecorderRules of(const ServiceFile& service, size_t index);
 };

@@ -8,7 +8,7 @@
 #include <charconv>
 #include <iterator>
 
-#include "common/ids.h"
+#include "agent/request/checksum.h"
 
 namespace serin::agent {
 namespace {
@@ -19,10 +19,6 @@ constexpr size_t kMostCells =
     SERIN_RECORDER_MOST_CLASSES * RecorderHead::kOutcomes * RecorderHead::kColumns +
     SERIN_RECORDER_MOST_COUNTERS + 1;
 constexpr std::string_view kMagic = "serin-recorder-1";
-
-std::string checksum(std::string_view text) {
-  return hex(sha256(as_bytes(text))).substr(0, 16);
-}
 
 std::string_view next(std::string_view& rest, char separator) {
   size_t end = rest.find(separator);

@@ -38,6 +38,13 @@ void AccessLog::commit(uint64_t boot_us) {
         {.position = std::move(*position), .boot_us = boot_us, .path = tail_.path().string()});
 }
 
+std::string AccessLog::problem() const {
+  if (!tail_.problem().empty() || !tail_.is_behind()) return tail_.problem();
+  return fmt::format(
+      "{}: it grew by more than {} MiB at once; the rest is read in the next seconds",
+      tail_.path().string(), FileTail::kMaxBytesPerPoll >> 20);
+}
+
 std::string AccessLog::no_latency() const {
   return counter_.format().has_latency() ? "" : "the log format has no $request_time";
 }

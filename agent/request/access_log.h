@@ -30,7 +30,8 @@ class AccessLog : public RequestSource {
   [[nodiscard]] uint64_t skipped() const override {
     return counter_.unparsed() + counter_.late() + tail_.counts().oversized;
   }
-  [[nodiscard]] std::string problem() const override { return tail_.problem(); }
+  [[nodiscard]] bool is_complete() const override { return !tail_.is_behind(); }
+  [[nodiscard]] std::string problem() const override;
   [[nodiscard]] std::string no_latency() const override;
   [[nodiscard]] bool knows_sizes() const override { return counter_.format().has_body_bytes(); }
 

@@ -49,6 +49,7 @@ class FileTail {
   template <typename OnLine>
   size_t poll(OnLine&& on_line) {
     size_t total = 0;
+    behind_ = false;
     auto left = [&] { return total < kMaxBytesPerPoll ? kMaxBytesPerPoll - total : 0; };
     for (auto& old : old_) total += old.reader.read(on_line, left(), counts_);
     age_old_files(total);
@@ -59,10 +60,13 @@ class FileTail {
       total += reader_->read(on_line, left(), counts_);
       if (left() == 0 || !next_file()) break;
     }
+    behind_ = left() == 0;
     return total;
   }
 
   [[nodiscard]] const Counts& counts() const { return counts_; }
+  /// Did the last poll leave something for the next one?
+  [[nodiscard]] bool is_behind() const { return behind_; }
   /// Why nothing can be read at the moment; empty when all is well.
   [[nodiscard]] const std::string& problem() const { return problem_; }
   [[nodiscard]] std::optional<TailPosition> position();
@@ -88,7 +92,7 @@ class FileTail {
 
   std::filesystem::path path_;
   std::optional<TailPosition> resume_;
-  bool looked_ = false;
+  bool looked_ = false, behind_ = false;
   std::optional<LineReader> reader_;
   std::vector<Old> old_;
   Counts counts_;

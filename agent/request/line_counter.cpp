@@ -29,6 +29,8 @@ Result<LineCounter> LineCounter::make(const ServiceFile& service, size_t index) 
     wanted.fields.push_back(*service.business[i].field);
     rules.push_back({.counter = i, .equals = service.business[i].equals});
   }
+  auto classes = ClassRules::of_fields(service);
+  wanted.fields.insert(wanted.fields.end(), classes.keys().begin(), classes.keys().end());
   auto format = LogFormat::compile(requests.format, wanted);
   if (!format)
     return fail(
@@ -36,6 +38,7 @@ Result<LineCounter> LineCounter::make(const ServiceFile& service, size_t index) 
   LineCounter counter(std::move(*format));
   counter.slo_seconds_ = requests.slo_seconds;
   counter.rules_ = std::move(rules);
+  counter.classes_ = std::move(classes);
   return counter;
 }
 
@@ -87,7 +90,9 @@ uint32_t LineCounter::span_of(const Timeline& timeline, int64_t now_us) const {
 void LineCounter::count_request(Tally& tally) const {
   RequestMetrics& sum = tally.requests;
   uint16_t status = fields_.status.value_or(0);
+  uint64_t failed = tally.failed;
   count_status(tally, status);
+  if (!classes_.empty()) count_class(sum, tally.failed > failed);
   if (is_answer(fields_.status)) ++tally.answered;
   if (fields_.seconds) {
     sum.latency.record(*fields_.seconds);
@@ -100,6 +105,14 @@ void LineCounter::count_request(Tally& tally) const {
     bool matches = rules_[i].equals ? value == *rules_[i].equals : !value.empty() && value != "-";
     if (matches) ++tally.business[rules_[i].counter];
   }
+}
+
+void LineCounter::count_class(RequestMetrics& whole, bool failed) const {
+  size_t index = classes_.find([&](size_t key) { return fields_.wanted[rules_.size() + key]; });
+  RequestClass& part = class_of(whole, classes_.name(index));
+  ++part.requests;
+  if (failed) ++part.errors;
+  if (fields_.seconds) part.latency.record(*fields_.seconds);
 }
 
 /// An answer of 200 is expected to hold something; others may be empty, or hold a page of error.

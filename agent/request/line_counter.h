@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/request/class_rules.h"
 #include "agent/request/log_format.h"
 #include "agent/request/tally.h"
 #include "agent/request/timeline.h"
@@ -44,11 +45,13 @@ class LineCounter {
   [[nodiscard]] int64_t began_us(int64_t now_us) const;
   [[nodiscard]] uint32_t span_of(const Timeline& timeline, int64_t now_us) const;
   void count_request(Tally& tally) const;
+  void count_class(RequestMetrics& whole, bool failed) const;
   void count_answer(Tally& tally, uint16_t status) const;
 
   LogFormat format_;
   std::optional<double> slo_seconds_;
-  std::vector<BusinessRule> rules_;
+  std::vector<BusinessRule> rules_;  ///< of the first fields that are wanted
+  ClassRules classes_;               ///< of those that follow
   LogFields fields_;
   uint64_t unparsed_ = 0, late_ = 0;
   std::string last_unparsed_;

@@ -45,6 +45,7 @@ class LineReader {
       if (got == 0) break;
       total += got;
       cut(on_line, got, counts);
+      if (got < kBlockBytes) break;  // the end, without asking again
     }
     return total;
   }

@@ -32,7 +32,8 @@ void Prometheus::poll(const Timeline& timeline, int64_t /*now_us*/, Tallies& tal
 }
 
 std::string Prometheus::no_latency() const {
-  return requests_.latency.empty() ? "no histogram is configured for it" : "";
+  bool missing = requests_.counts_requests() && requests_.latency.empty();
+  return missing ? "no histogram is configured for it" : "";
 }
 
 void Prometheus::scrape() {

@@ -31,6 +31,7 @@ class Prometheus : public RequestSource {
   [[nodiscard]] uint64_t skipped() const override { return page_.skipped(); }
   [[nodiscard]] std::string problem() const override { return problem_; }
   [[nodiscard]] std::string no_latency() const override;
+  [[nodiscard]] bool counts_requests() const override { return requests_.counts_requests(); }
 
  private:
   Prometheus(const ServiceFile& service, size_t index, const SourceSetting& setting)

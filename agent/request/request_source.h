@@ -40,6 +40,8 @@ class RequestSource {
   [[nodiscard]] virtual uint64_t skipped() const = 0;
   /// Why nothing can be read at the moment; empty when all is well.
   [[nodiscard]] virtual std::string problem() const = 0;
+  /// False: it is there for the business alone.
+  [[nodiscard]] virtual bool counts_requests() const { return true; }
   /// Why requests without a duration are all that comes; empty when they have one.
   [[nodiscard]] virtual std::string no_latency() const = 0;
   /// Does it tell how much the answers held?

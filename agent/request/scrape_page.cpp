@@ -48,7 +48,9 @@ uint32_t status_number(std::string_view text) {
 }  // namespace
 
 ScrapePage::ScrapePage(const ServiceFile& service, size_t index)
-    : requests_(service.requests.at(index)), business_(service.business) {}
+    : requests_(service.requests.at(index)),
+      business_(service.business),
+      classes_(ClassRules::of_labels(service)) {}
 
 void ScrapePage::begin() {
   rest_.clear();
@@ -131,6 +133,9 @@ void ScrapePage::note(const PrometheusLine& line, Kind kind, uint32_t detail, do
     return;
   }
   Entry entry{.value = line.value, .edge = edge, .detail = detail, .kind = kind};
+  if (kind != Kind::business)
+    entry.class_index = static_cast<uint8_t>(
+        classes_.find_by_label([&](std::string_view label) { return line.label(label); }));
   entry.key = mix(mix(0xCBF29CE484222325, line.name), line.labels);
   entry.key = entry.key * 31 + static_cast<uint64_t>(kind) * 257 + detail;
   if (kind == Kind::bucket) {
@@ -194,11 +199,12 @@ void ScrapePage::count(size_t begin, size_t end, uint32_t span, MetricBatch& bat
   const Entry& first = entries_[begin];
   switch (first.kind) {
     case Kind::request:
-      return batch.add_requests(span, grown[0]);
+      return batch.add_requests(span, grown[0], first.class_index);
     case Kind::error:
-      return batch.add_errors(span, grown[0]);
+      return batch.add_errors(span, grown[0], first.class_index);
     case Kind::status:
-      return batch.add_status(span, fmt::format("{:03}", first.detail), grown[0]);
+      return batch.add_status(span, fmt::format("{:03}", first.detail), grown[0],
+                              first.class_index);
     case Kind::business:
       return batch.add_business(span, first.detail, grown[0]);
     case Kind::bucket:
@@ -218,7 +224,7 @@ void ScrapePage::count_histogram(size_t begin, size_t end, const std::vector<dou
     double seconds = edge;
     if (std::isinf(edge))
       seconds = ExpHistogram::upper_bound(ExpHistogram::index_of(last_edge)) * 1.01;
-    if (last_edge > 0) batch.add_latency(span, seconds, within);
+    if (last_edge > 0) batch.add_latency(span, seconds, within, entries_[begin].class_index);
   }
 }
 

@@ -55,6 +55,7 @@ class ScrapePage {
     uint64_t group = 0;   ///< bucket: its histogram
     uint32_t detail = 0;  ///< status: the code; business: which
     Kind kind = Kind::request;
+    uint8_t class_index = 0;  ///< of classes_
   };
 
   void read_line(std::string_view line);
@@ -69,6 +70,7 @@ class ScrapePage {
 
   ServiceFile::Requests requests_;
   std::vector<ServiceFile::Business> business_;
+  ClassRules classes_;
   std::string rest_;  ///< of a line that is not whole yet
   bool discarding_ = false;
   bool too_many_ = false, ended_ = false;

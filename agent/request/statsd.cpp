@@ -32,7 +32,8 @@ void Statsd::poll(const Timeline& timeline, int64_t /*now_us*/, Tallies& tallies
 }
 
 std::string Statsd::no_latency() const {
-  return requests_.latency.empty() ? "no timer is configured for it" : "";
+  bool missing = requests_.counts_requests() && requests_.latency.empty();
+  return missing ? "no timer is configured for it" : "";
 }
 
 void Statsd::count_datagram(std::string_view datagram) {
@@ -69,12 +70,13 @@ void Statsd::count_value(const StatsdLine& line, const StatsdValue& value) {
     if (is_one_of(requests_.requests, line)) {
       uint32_t span = span_of(line, 0);
       if (requests_.status_label) {
-        batch_.add_status(span, line.tag(*requests_.status_label), count);
+        batch_.add_status(span, line.tag(*requests_.status_label), count, class_of(line));
       } else {
-        batch_.add_requests(span, count);
+        batch_.add_requests(span, count, class_of(line));
       }
     }
-    if (is_one_of(requests_.errors, line)) batch_.add_errors(span_of(line, 0), count);
+    if (is_one_of(requests_.errors, line))
+      batch_.add_errors(span_of(line, 0), count, class_of(line));
   }
   if (line.type == StatsdLine::Type::timer && is_one_of(requests_.latency, line))
     count_latency(line, value.value);
@@ -87,7 +89,7 @@ void Statsd::count_latency(const StatsdLine& line, double value) {
     ++unparsed_;
     return;
   }
-  batch_.add_latency(span_of(line, seconds), seconds, 1 / line.rate);
+  batch_.add_latency(span_of(line, seconds), seconds, 1 / line.rate, class_of(line));
 }
 
 void Statsd::count_business(const StatsdLine& line, const StatsdValue& value) {
@@ -100,6 +102,10 @@ void Statsd::count_business(const StatsdLine& line, const StatsdValue& value) {
       if (amount > 0) batch_.add_business(span_of(line, 0), i, amount / line.rate);
     }
   }
+}
+
+size_t Statsd::class_of(const StatsdLine& line) const {
+  return batch_.classes().find_by_label([&](std::string_view label) { return line.tag(label); });
 }
 
 uint32_t Statsd::span_of(const StatsdLine& line, double seconds) const {

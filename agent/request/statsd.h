@@ -26,6 +26,7 @@ class Statsd : public RequestSource {
   [[nodiscard]] uint64_t skipped() const override { return unparsed_ + feed_.lost(); }
   [[nodiscard]] std::string problem() const override { return feed_.problem(); }
   [[nodiscard]] std::string no_latency() const override;
+  [[nodiscard]] bool counts_requests() const override { return requests_.counts_requests(); }
 
  private:
   Statsd(const ServiceFile& service, size_t index, const SourceSetting& setting)
@@ -39,6 +40,7 @@ class Statsd : public RequestSource {
   void count_value(const StatsdLine& line, const StatsdValue& value);
   void count_latency(const StatsdLine& line, double value);
   void count_business(const StatsdLine& line, const StatsdValue& value);
+  [[nodiscard]] size_t class_of(const StatsdLine& line) const;
   [[nodiscard]] uint32_t span_of(const StatsdLine& line, double seconds) const;
 
   ServiceFile::Requests requests_;

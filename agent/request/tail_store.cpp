@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <charconv>
 
+#include "agent/request/checksum.h"
 #include "common/ids.h"
 
 namespace serin::agent {
@@ -15,10 +16,6 @@ namespace {
 
 constexpr size_t kMaxRecordBytes = 8192;  // a path is at most 4096 bytes
 constexpr std::string_view kMagic = "serin-tail-1";
-
-std::string checksum(std::string_view text) {
-  return hex(sha256(as_bytes(text))).substr(0, 16);
-}
 
 std::string_view next_field(std::string_view& rest, char separator) {
   size_t end = rest.find(separator);

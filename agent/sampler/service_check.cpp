@@ -225,7 +225,8 @@ void ServiceCheck::say_requests(size_t index) {
   const auto& requests = service_.requests[index];
   if (requests.source == "prometheus") return say_page(index);
   if (requests.source == "statsd")
-    return say(Mark::good, "requests", fmt::format("by statsd to {}", requests.listen));
+    return say(Mark::good, "requests", fmt::format("by statsd to {}{}", requests.listen,
+                           requests.counts_requests() ? "" : ", of the business alone"));
   say_log(index);
 }
 
@@ -255,6 +256,8 @@ void ServiceCheck::say_log(size_t index) {
   LogFormat::Wanted wanted{.version_field = requests.version_field, .fields = {}};
   for (const auto& business : service_.business)
     if (business.field) wanted.fields.push_back(*business.field);
+  for (const auto& one : service_.classes)
+    if (one.field) wanted.fields.push_back(*one.field);
   auto format = LogFormat::compile(requests.format, wanted);
   if (!format) return say(Mark::bad, "requests", format.error().message);
   if (requests.source == "syslog")

@@ -62,7 +62,8 @@ Sample ServiceWatch::sample_of(const Tally& tally, const Moment& now, uint32_t i
   sample.interval_us = interval_us;
   sample.wall_us = now.wall_us;
   sample.selected = source_.selected();
-  bool known = std::ranges::any_of(sources_, [](const auto& s) { return s->is_complete(); });
+  bool known = std::ranges::any_of(
+      sources_, [](const auto& s) { return s->counts_requests() && s->is_complete(); });
   if (known || tally.requests.requests > 0) sample.requests = tally.requests;
   add_counters(sample, tally);
   add_answers(sample, tally);
@@ -133,15 +134,26 @@ void ServiceWatch::add_absent(Sample& sample) const {
   if (running_->version.empty() && !announcer_.doubt().empty())
     sample.absent.push_back({.metric = "version", .reason = announcer_.doubt()});
   for (const auto& source : sources_) {
-    if (!source->problem().empty())
-      sample.absent.push_back({.metric = "requests", .reason = source->problem()});
+    if (!source->problem().empty()) add_source_trouble(sample, *source);
     if (auto reason = source->no_latency(); !reason.empty())
       sample.absent.push_back({.metric = "latency", .reason = std::move(reason)});
   }
+  bool counted = std::ranges::any_of(sources_, [](const auto& s) { return s->counts_requests(); });
+  if (!counted && !sources_.empty())
+    sample.absent.push_back(
+        {.metric = "requests", .reason = "what is configured counts the business alone"});
   for (const auto& business : service_.business)
     if (!business.has_source())
       sample.absent.push_back(
           {.metric = business.name, .reason = "no log field or metric is configured for it"});
+}
+
+void ServiceWatch::add_source_trouble(Sample& sample, const RequestSource& source) const {
+  if (source.counts_requests())
+    return sample.absent.push_back({.metric = "requests", .reason = source.problem()});
+  for (const auto& business : service_.business)
+    if (!business.metric.empty())
+      sample.absent.push_back({.metric = business.name, .reason = source.problem()});
 }
 
 /// Where it cannot be seen what runs, or whose the requests are, nothing may be concluded.

@@ -19,11 +19,11 @@ constexpr uint64_t kOldStartUs =
 
 Result<std::unique_ptr<RequestSource>> make_recorder_source(
     const ServiceFile& service, size_t index, const ServiceWatch::Environment& environment) {
-  return RecorderSource::make(service, index,
-                              {.state_dir = environment.state_dir,
-                               .judge = {.boot_id = environment.boot_id,
-                                         .proc = environment.probe.root}},
-                              environment.clock);
+  return RecorderSource::make(
+      service, index,
+      {.state_dir = environment.state_dir,
+       .judge = {.boot_id = environment.boot_id, .proc = environment.probe.root}},
+      environment.clock);
 }
 
 }  // namespace
@@ -64,7 +64,8 @@ ServiceWatch::ServiceWatch(ServiceFile service, Environment environment,
       announcer_(
           env_.loop, env_.clock, service_.name, source_, env_.journal, env_.helper,
           [this](const GenerationRecord& record, bool repeated) { announce(record, repeated); }),
-      phases_(!sources.empty()),
+      phases_(std::ranges::any_of(sources,
+                                  [](const auto& source) { return source->counts_requests(); })),
       flow_(
           [this](Sample sample, uint64_t end_us) { env_.uplink.send(std::move(sample), end_us); }),
       tallies_(service_.business.size()),

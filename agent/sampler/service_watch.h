@@ -139,6 +139,7 @@ class ServiceWatch {
   [[nodiscard]] bool is_seen(const ServiceFile::Business& business) const;
   void add_answers(Sample& sample, const Tally& tally) const;
   void add_absent(Sample& sample) const;
+  void add_source_trouble(Sample& sample, const RequestSource& source) const;
   void add_unit_doubt(Sample& sample) const;
   void send_late(const Moment& now, uint32_t interval_us, Phase phase, Tally& into);
   void commit_sources(const Moment& now);

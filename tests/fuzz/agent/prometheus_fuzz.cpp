@@ -18,6 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                               .requests = {*MetricSelector::parse("r*")},
                               .errors = {*MetricSelector::parse("r*{code=\"5*\"}")},
                               .latency = {*MetricSelector::parse("t")}});
+  service.classes = {{.name = "five", .label = "code", .prefix = "5"}};
   agent::ScrapePage page(service, 0);
   agent::MetricBatch batch(service, 0);
   agent::Tallies tallies(1);

@@ -137,6 +137,78 @@ TEST_F(AccessLogTest, BusinessCountersCountSuccessesOnly) {
   EXPECT_EQ(tallies[0].business[0], 2U);
 }
 
+TEST_F(AccessLogTest, ClassesOfRequestsAreToldApartThroughARotationAndOverSeveralLogs) {
+  auto file = service();
+  file.requests.push_back(
+      {.source = "access_log", .path = folder_ / "second.log", .format = "$status $path"});
+  file.classes = {{.name = "home", .field = "$path", .equals = "/"},
+                  {.name = "checkout", .field = "$path", .prefix = "/checkout"}};
+  write_text(folder_ / "access.log", "");
+  write_text(folder_ / "second.log", "");
+  auto log = open(file);
+  auto second = AccessLog::make(file, 1, folder_.path(), "boot");
+  ASSERT_TRUE(second) << second.error().message;
+  timeline_.begin("g1", "v1", kNoon);
+  second->poll(timeline_, kNoon, tallies_);
+  poll(log, 0);
+  line(1, 200, 0.1, "-", "/checkout/1");
+  line(1, 500, 0.2, "-", "/checkout/2");
+  std::filesystem::rename(folder_ / "access.log", folder_ / "access.log.1");
+  line(1, 200, 0.3, "-", "/");
+  line(1, 404, 0.3, "-", "/search");
+  append_text(folder_ / "second.log", "503 /\n200 -\n");
+  second->poll(timeline_, kNoon + kSecond, tallies_);
+  auto tallies = poll(log, 1);
+  ASSERT_EQ(tallies.size(), 1U);
+  const auto& classes = tallies[0].requests.classes;
+  ASSERT_EQ(classes.size(), 3U);
+  EXPECT_EQ(classes[0].name, "checkout");
+  EXPECT_EQ(classes[0].requests, 2U);
+  EXPECT_EQ(classes[0].errors, 1U);
+  EXPECT_EQ(classes[0].latency.total(), 2U);
+  EXPECT_EQ(classes[0].latency.at(ExpHistogram::index_of(0.2)), 1U);
+  EXPECT_EQ(classes[1].name, "home");
+  EXPECT_EQ(classes[1].requests, 2U);
+  EXPECT_EQ(classes[1].errors, 1U);
+  EXPECT_EQ(classes[1].latency.total(), 1U);  // the second log has no durations
+  EXPECT_EQ(classes[2].name, "other");
+  EXPECT_EQ(classes[2].requests, 2U);
+  EXPECT_EQ(classes[2].errors, 0U);
+  EXPECT_EQ(tallies[0].requests.requests, 6U);
+}
+
+TEST_F(AccessLogTest, AClassAndABusinessCounterMayLookAtTheSameField) {
+  auto file = service("$status \"$request\"");
+  file.business.push_back({.name = "orders", .field = "$uri", .equals = "/checkout"});
+  file.classes = {{.name = "checkout", .field = "$uri", .prefix = "/checkout"}};
+  write_text(folder_ / "access.log", "");
+  auto log = open(file);
+  timeline_.begin("g1", "v1", kNoon);
+  poll(log, 0);
+  append_text(folder_ / "access.log",
+              "200 \"GET /checkout?x=/ HTTP/1.1\"\n200 \"GET /a?b=/checkout HTTP/1.1\"\n");
+  auto tallies = poll(log, 1);
+  ASSERT_EQ(tallies.size(), 1U);
+  EXPECT_EQ(tallies[0].business[0], 1);
+  ASSERT_EQ(tallies[0].requests.classes.size(), 2U);
+  EXPECT_EQ(tallies[0].requests.classes[0].requests, 1U);
+  file.classes[0].field = "$nonsense";
+  auto made = AccessLog::make(file, 0, folder_.path(), "boot");
+  ASSERT_FALSE(made);
+  EXPECT_NE(made.error().message.find("holds no $nonsense"), std::string::npos);
+}
+
+TEST_F(AccessLogTest, WithoutClassesNoneAreTold) {
+  write_text(folder_ / "access.log", "");
+  auto log = open(service());
+  timeline_.begin("g1", "v1", kNoon);
+  poll(log, 0);
+  line(1, 200, 0.1);
+  auto tallies = poll(log, 1);
+  ASSERT_EQ(tallies.size(), 1U);
+  EXPECT_TRUE(tallies[0].requests.classes.empty());
+}
+
 TEST_F(AccessLogTest, SlowRequestsAreCountedAgainstTheServicesOwnEdge) {
   auto file = service();
   file.requests[0].slo_seconds = 0.25;
@@ -166,6 +238,23 @@ TEST_F(AccessLogTest, GarbageIsCountedAndHurtsNobody) {
   EXPECT_EQ(log.lines().late(), 1U);
   EXPECT_EQ(log.skipped(), 3U);
   EXPECT_EQ(log.lines().last_unparsed(), "nonsense");
+}
+
+TEST_F(AccessLogTest, WhileItLagsBehindItSaysSoAndThatItsCountsAreNotWhole) {
+  write_text(folder_ / "access.log", "");
+  auto log = open(service());
+  timeline_.begin("g1", "v1", kNoon);
+  poll(log, 0);
+  EXPECT_TRUE(log.is_complete());
+  std::filesystem::resize_file(folder_ / "access.log", FileTail::kMaxBytesPerPoll + (1U << 20));
+  append_text(folder_ / "access.log", "\n");
+  line(1, 200, 0.1);
+  EXPECT_TRUE(poll(log, 1).empty());
+  EXPECT_FALSE(log.is_complete());
+  EXPECT_NE(log.problem().find("access.log: it grew by more than 16 MiB"), std::string::npos);
+  EXPECT_EQ(poll(log, 2).size(), 1U);
+  EXPECT_TRUE(log.is_complete());
+  EXPECT_EQ(log.problem(), "");
 }
 
 TEST_F(AccessLogTest, ARestartOfTheAgentCountsEveryLineOnce) {

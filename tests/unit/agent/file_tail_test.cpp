@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -178,6 +179,33 @@ TEST_F(FileTailTest, ADirectoryOrAFifoInPlaceOfTheFileIsNamedAndDoesNotHang) {
   EXPECT_THAT(poll(), ElementsAre("ok"));
 }
 
+TEST_F(FileTailTest, ADirectoryOrAFifoThatTakesTheFilesPlaceLosesNothingAndDoesNotHang) {
+  write_text(log_, "");
+  poll();
+  fs::rename(log_, folder_ / "access.log.1");
+  append_text(folder_ / "access.log.1", "one\n");
+  ASSERT_EQ(::mkfifo(log_.c_str(), 0600), 0);
+  EXPECT_THAT(poll(), ElementsAre("one"));
+  EXPECT_THAT(tail_.problem(), testing::HasSubstr("a FIFO"));
+  fs::remove(log_);
+  fs::create_directory(log_);
+  append_text(folder_ / "access.log.1", "two\n");
+  EXPECT_THAT(poll(), ElementsAre("two"));
+  EXPECT_THAT(tail_.problem(), testing::HasSubstr("a directory"));
+  fs::remove(log_);
+  write_text(log_, "three\n");
+  EXPECT_THAT(poll(), ElementsAre("three"));
+  EXPECT_TRUE(tail_.problem().empty());
+}
+
+TEST_F(FileTailTest, NulsAndInvalidTextAreHandedOverAsTheyAre) {
+  write_text(log_, "");
+  poll();
+  std::string odd("a\0b \xff\xfe\xc0\xaf", 8);
+  append_text(log_, odd + "\nnext\n");
+  EXPECT_THAT(poll(), ElementsAre(odd, "next"));
+}
+
 TEST_F(FileTailTest, AfterARestartOfTheAgentItGoesOnWhereItStood) {
   write_text(log_, "old\n");
   poll();
@@ -232,6 +260,36 @@ TEST_F(FileTailTest, ALogThatGrowsByAGigabyteIsReadPieceByPiece) {
   EXPECT_GE(polls, 64U);
   EXPECT_THAT(lines, ElementsAre("last"));
   EXPECT_EQ(tail_.counts().oversized, 1U);
+}
+
+/// Peak memory of this process, KiB.
+long peak_kib() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss;
+}
+
+TEST_F(FileTailTest, ThreeHundredMegabytesOfLinesAtOnceAreAllReadInSlicesAndInLittleMemory) {
+  constexpr size_t kBlocks = 300, kLines = 8192;
+  write_text(log_, "");
+  poll();
+  {
+    std::string block;
+    for (size_t i = 0; i < kLines; ++i) block += std::string(127, 'x') + "\n";
+    UniqueFd out(::open(log_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+    for (size_t i = 0; i < kBlocks; ++i)
+      ASSERT_EQ(::write(out.get(), block.data(), block.size()), static_cast<ssize_t>(block.size()));
+  }
+  long before_kib = peak_kib();
+  uint64_t lines = 0;
+  size_t polls = 0;
+  for (bool more = true; more; more = tail_.is_behind(), ++polls) {
+    size_t read = tail_.poll([&](std::string_view) { ++lines; });
+    ASSERT_LE(read, FileTail::kMaxBytesPerPoll + LineReader::kBlockBytes);
+  }
+  EXPECT_EQ(lines, kBlocks * kLines);
+  EXPECT_GE(polls, (kBlocks << 20) / (FileTail::kMaxBytesPerPoll + LineReader::kBlockBytes));
+  EXPECT_LT(peak_kib() - before_kib, 8 * 1024);
 }
 
 TEST_F(FileTailTest, ATruncationWhileTheAgentWasAwayReadsFromTheBeginning) {

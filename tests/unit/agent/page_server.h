@@ -16,7 +16,7 @@ namespace serin::agent {
 /// A server of one page that answers each connection with what `answer` gives, whatever is asked.
 class PageServer {
  public:
-  enum class After { close, hang };
+  enum class After { close, hang, drip };
   struct Answer {
     std::string bytes;
     After after = After::close;
@@ -54,7 +54,9 @@ class PageServer {
       ++served_;
       Answer answer = answer_();
       ::send(client.get(), answer.bytes.data(), answer.bytes.size(), MSG_NOSIGNAL);
-      // Until the client gives up.
+      // Until the client gives up: a byte every now and then, or nothing.
+      while (answer.after == After::drip && ::send(client.get(), "x", 1, MSG_NOSIGNAL) == 1)
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
       if (answer.after == After::hang)
         while (::recv(client.get(), asked, sizeof(asked), 0) > 0) {
         }

@@ -78,6 +78,33 @@ TEST_F(PrometheusTest, ATargetThatHangsIsGivenUpWithinTheInterval) {
   EXPECT_FALSE(source_->is_complete());
 }
 
+TEST_F(PrometheusTest, ATargetThatDripsIsGivenUpWithinTheInterval) {
+  open([&] {
+    return PageServer::Answer{.bytes = "HTTP/1.1 200 OK\r\n\r\nn_total 1\n",
+                              .after = PageServer::After::drip};
+  });
+  uint64_t begin_ms = uv_now(loop_.get());
+  ASSERT_TRUE(poll_until([&] { return !source_->problem().empty(); }));
+  EXPECT_LT(uv_now(loop_.get()) - begin_ms, 1000U);
+  EXPECT_NE(source_->problem().find("/metrics: it took too long"), std::string::npos);
+  EXPECT_EQ(counted_, 0U);
+}
+
+TEST_F(PrometheusTest, ATargetThatLiesAboutItsLengthCountsNothing) {
+  std::atomic<int> turn = 0;
+  open([&] {
+    bool longer = turn++ % 2 == 0;
+    return PageServer::Answer{
+        .bytes = fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\nn_total {}\n",
+                             longer ? 5000 : 3, turn * 10)};
+  });
+  ASSERT_TRUE(poll_until([&] { return !source_->problem().empty(); }));
+  EXPECT_NE(source_->problem().find("ended after 11 bytes, before its end"), std::string::npos);
+  ASSERT_TRUE(poll_until(
+      [&] { return turn >= 2 && source_->problem().find("within") != std::string::npos; }));
+  EXPECT_EQ(counted_, 0U);
+}
+
 TEST_F(PrometheusTest, WhereNobodyListensItSaysSo) {
   {
     PageServer gone([] { return PageServer::Answer{}; });

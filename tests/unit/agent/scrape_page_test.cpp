@@ -141,6 +141,31 @@ TEST_F(ScrapePageTest, AHistogramFallsAsAWhole) {
   EXPECT_EQ(tally.requests.requests, 4U);
 }
 
+TEST_F(ScrapePageTest, ALabelTellsClassesApart) {
+  wanted().requests = {select("n")};
+  wanted().status_label = "code";
+  wanted().latency = {select("t")};
+  service_.classes = {{.name = "checkout", .label = "handler", .equals = "/checkout"}};
+  auto text = [](int checkout, int failed, int home) {
+    return fmt::format(
+        "n{{handler=\"/checkout\",code=\"200\"}} {0}\nn{{handler=\"/checkout\",code=\"500\"}} {1}\n"
+        "n{{handler=\"/\",code=\"200\"}} {2}\n"
+        "t_bucket{{handler=\"/checkout\",le=\"0.1\"}} {3}\n"
+        "t_bucket{{handler=\"/checkout\",le=\"+Inf\"}} {3}\n"
+        "t_bucket{{handler=\"/\",le=\"0.1\"}} {2}\nt_bucket{{handler=\"/\",le=\"+Inf\"}} {2}\n",
+        checkout, failed, home, checkout + failed);
+  };
+  page(text(10, 1, 5));
+  Tally tally = page(text(14, 3, 6));
+  ASSERT_EQ(tally.requests.classes.size(), 2U);
+  EXPECT_EQ(tally.requests.classes[0].name, "checkout");
+  EXPECT_EQ(tally.requests.classes[0].requests, 6U);
+  EXPECT_EQ(tally.requests.classes[0].errors, 2U);
+  EXPECT_EQ(tally.requests.classes[0].latency.total(), 6U);
+  EXPECT_EQ(tally.requests.classes[1].requests, 1U);
+  EXPECT_EQ(tally.requests.requests, 7U);
+}
+
 TEST_F(ScrapePageTest, BusinessMayBeFractions) {
   wanted().requests = {select("n_total")};
   service_.business = {{.name = "revenue", .metric = {select("euros_total")}}};

@@ -6,6 +6,7 @@
 #include "tests/unit/agent/child.h"
 #include "tests/unit/agent/fake_uplink.h"
 #include "tests/unit/agent/run_until.h"
+#include "tests/unit/agent/sender.h"
 #include "tests/unit/agent/temp_folder.h"
 
 namespace serin::agent {
@@ -46,6 +47,7 @@ class ServiceWatchTest : public testing::Test {
     file.requests.push_back(
         {.source = "access_log", .path = folder / "access.log", .format = format_});
     file.dead_man = dead_man_;
+    if (change_file_) change_file_(file);
     return file;
   }
   void start_agent() {
@@ -79,6 +81,7 @@ class ServiceWatchTest : public testing::Test {
 
   TempFolder folder_;
   std::optional<ServiceFile::DeadMan> dead_man_;
+  std::function<void(ServiceFile&)> change_file_;
   std::string format_ = "$msec $status $request_time";
   HostClock clock_;
   UvLoop loop_;
@@ -183,6 +186,33 @@ TEST_F(ServiceWatchTest, AnswersWithoutContentLeaveTheFullOnes) {
     ASSERT_EQ(sample.gauges.size(), 1U);
     EXPECT_EQ(sample.gauges[0].value, 8);
   }
+}
+
+TEST_F(ServiceWatchTest, WhereOnlyTheBusinessIsCountedRequestsAreAbsentAndNothingIsWaitedFor) {
+  std::string socket = folder_ / "statsd.sock";
+  change_file_ = [&](ServiceFile& file) {
+    file.requests = {{.source = "statsd", .listen = socket}};
+    file.business = {{.name = "orders", .metric = {*MetricSelector::parse("shop.orders")}}};
+  };
+  auto child = run_service();
+  start_agent();
+  sampler_->attention("api", 1000, 60);
+  ASSERT_TRUE(wait_for_events(1));
+  ASSERT_TRUE(Sender(socket).send("shop.orders:3|c"));
+  double orders = 0;
+  size_t looked_at = 0;
+  ASSERT_TRUE(run_until(loop_, [&] {
+    for (; looked_at < uplink_.samples.size(); ++looked_at) {
+      const Sample& sample = uplink_.samples[looked_at].first;
+      if (sample.service != "api" || sample.generation.empty() || sample.history) continue;
+      EXPECT_EQ(sample.phase, Phase::serving);
+      EXPECT_FALSE(sample.requests);
+      EXPECT_EQ(std::ranges::count(sample.absent, "requests", &Absent::metric), 1);
+      EXPECT_EQ(std::ranges::count(sample.absent, "latency", &Absent::metric), 0);
+      for (const auto& counter : sample.counters) orders += counter.value;
+    }
+    return orders == 3;
+  }));
 }
 
 TEST_F(ServiceWatchTest, WhileNothingRunsSamplesSayDown) {

@@ -163,7 +163,7 @@ TEST_F(StatsdTest, ACountThatNeverComesIsNotOwedForEver) {
   wanted().errors = {select("web.errors")};
   open();
   send("web.errors:5|c");
-  for (int i = 0; i <= MetricBatch::kMostOwedFlushes; ++i) poll();
+  for (int i = 0; i <= RequestLane::kMostOwedFlushes; ++i) poll();
   EXPECT_EQ(send("web.requests:8|c").requests.requests, 8U);
 }
 
@@ -198,6 +198,58 @@ TEST_F(StatsdTest, BusinessIsCountedAndLevelsAreKept) {
   EXPECT_THAT(tally.levels, testing::ElementsAre(std::pair<size_t, double>(1, 5)));
 }
 
+TEST_F(StatsdTest, ATagTellsClassesApart) {
+  wanted().errors = {select("web.errors")};
+  wanted().latency = {select("web.time")};
+  service_.classes = {{.name = "checkout", .label = "route", .prefix = "/checkout"}};
+  open();
+  Tally tally = send(
+      "web.requests:3|c|#route:/checkout/1\nweb.errors:1|c|#route:/checkout/1\n"
+      "web.time:10:20:30|ms|#route:/checkout/1\nweb.requests:1|c|#route:/\nweb.time:5|ms|#route:/");
+  ASSERT_EQ(tally.requests.classes.size(), 2U);
+  EXPECT_EQ(tally.requests.classes[0].name, "checkout");
+  EXPECT_EQ(tally.requests.classes[0].requests, 3U);
+  EXPECT_EQ(tally.requests.classes[0].errors, 1U);
+  EXPECT_EQ(tally.requests.classes[0].latency.total(), 3U);
+  EXPECT_EQ(tally.requests.classes[1].name, "other");
+  EXPECT_EQ(tally.requests.classes[1].requests, 1U);
+  EXPECT_EQ(tally.requests.requests, 4U);
+}
+
+TEST_F(StatsdTest, AMetricThatLacksTheTagMakesNoClassLargerThanTheWhole) {
+  wanted().errors = {select("web.errors")};
+  wanted().latency = {select("web.time")};
+  service_.classes = {{.name = "checkout", .label = "route", .prefix = "/checkout"}};
+  open();
+  uint64_t requests = 0;
+  for (int i = 0; i < 5; ++i) {
+    Tally tally = send("web.requests:2|c|#route:/checkout\nweb.errors:1|c\nweb.time:10:20|ms");
+    requests += tally.requests.requests;
+    uint64_t in_classes = 0, failed = 0;
+    for (const auto& part : tally.requests.classes) {
+      in_classes += part.requests;
+      failed += part.errors;
+      EXPECT_LE(part.latency.total(), part.requests);
+      EXPECT_LE(part.errors, part.requests);
+    }
+    EXPECT_LE(in_classes, tally.requests.requests);
+    EXPECT_LE(failed, tally.requests.errors);
+  }
+  EXPECT_EQ(requests, 10U);
+}
+
+TEST_F(StatsdTest, ForTheBusinessAloneThereAreNoRequests) {
+  wanted().requests.clear();
+  service_.business.push_back({.name = "orders", .metric = {select("shop.orders")}});
+  open();
+  Tally tally = send("shop.orders:3|c\nweb.requests:1|c\nweb.time:10|ms");
+  EXPECT_EQ(tally.business[0], 3);
+  EXPECT_EQ(tally.requests.requests, 0U);
+  EXPECT_EQ(tally.answered, 0U);
+  EXPECT_FALSE(source_->counts_requests());
+  EXPECT_EQ(source_->no_latency(), "");
+}
+
 TEST_F(StatsdTest, GarbageIsCountedAndLeavesTheRestAlone) {
   open();
   std::string text = "\n\nnonsense\nweb.requests:x|c\n\xFF\xFE:1|q\nweb.requests:1|c\r\n";
@@ -219,14 +271,17 @@ TEST_F(StatsdTest, AFloodIsCountedOrKnownToBeLost) {
     ASSERT_TRUE(sender.send(fmt::format("web.requests:1|c\nnoise.{}:1|c|#id:{}", i, i)));
   uint64_t counted = 0;
   bool was_complete = true;
+  std::string told;
   for (uint64_t before = UINT64_MAX; counted != before;) {
     before = counted;
     counted += poll().requests.requests;
     was_complete = was_complete && source_->is_complete();
+    told += source_->problem();
   }
   EXPECT_EQ(counted + source_->skipped(), kSent);
   EXPECT_GT(source_->skipped(), 0U);
   EXPECT_FALSE(was_complete);
+  EXPECT_NE(told.find("datagrams of the last interval were lost"), std::string::npos);
   EXPECT_TRUE(source_->is_complete());  // by the last poll
 }
 

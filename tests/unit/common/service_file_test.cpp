@@ -250,7 +250,7 @@ TEST(ServiceFile, MetricsAndAddressesAreRefusedWithWhatIsWrong) {
   const std::string statsd = "[[requests]]\nsource = \"statsd\"\n";
   EXPECT_EQ(problems_after_head(statsd),
             "api.toml:3: missing key 'requests.requests': the metric that counts requests; or "
-            "latency, which counts them too");
+            "latency, which counts them too; or a [[business]] with a metric");
   EXPECT_EQ(problems_after_head(statsd + "requests = 'a{b=c}'\n"),
             "api.toml:5: 'requests.requests' the value of b must stand in double quotes");
   EXPECT_EQ(problems_after_head(statsd + "requests = 'a{b=~\"5..\"}'\n"),
@@ -271,6 +271,69 @@ TEST(ServiceFile, MetricsAndAddressesAreRefusedWithWhatIsWrong) {
   EXPECT_EQ(problems_after_head(scrape + "url = \"http://:1/m\"\ninterval = \"0.1s\"\n"),
             "api.toml:6: 'requests.url' has no host and port: \":1\"\n"
             "api.toml:7: 'requests.interval' must be 1s to 60s");
+}
+
+TEST(ServiceFile, ASourceOfMetricsMayBeThereForTheBusinessAlone) {
+  const std::string business = "[[business]]\nname = \"orders\"\nmetric = \"shop.orders\"\n";
+  auto file = parse("exe = \"/a\"\n[[requests]]\nsource = \"statsd\"\n" + business);
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_FALSE(file->requests.at(0).counts_requests());
+  file = parse("exe = \"/a\"\n[[requests]]\nsource = \"prometheus\"\nurl = \"http://[::1]:1/m\"\n" +
+               business);
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_FALSE(file->requests.at(0).counts_requests());
+  EXPECT_EQ(problems_after_head("[[requests]]\nsource = \"statsd\"\nerrors = \"e\"\n" + business),
+            "api.toml:5: 'requests.errors' needs requests or latency: failures are a part of "
+            "requests");
+}
+
+TEST(ServiceFile, ClassesOfRequestsComeFromAFieldOrALabel) {
+  const std::string log =
+      "exe = \"/a\"\n[[requests]]\nsource = \"access_log\"\npath = \"/log\"\nformat = \"nginx\"\n";
+  auto file = parse(log +
+                    "[[class]]\nname = \"checkout\"\nfield = \"$uri\"\nprefix = \"/checkout\"\n"
+                    "[[class]]\nname = \"home\"\nfield = \"$uri\"\nequals = \"/\"\n");
+  ASSERT_TRUE(file) << file.error().message;
+  ASSERT_EQ(file->classes.size(), 2U);
+  EXPECT_EQ(file->classes[0].name, "checkout");
+  EXPECT_EQ(file->classes[0].prefix, "/checkout");
+  EXPECT_EQ(file->classes[1].equals, "/");
+  file = parse("exe = \"/a\"\n[[requests]]\nsource = \"recorder\"\n"
+               "[[class]]\nname = \"api\"\nlabel = \"class\"\nequals = \"api\"\n");
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_EQ(file->classes[0].label, "class");
+}
+
+TEST(ServiceFile, AClassIsBoundedAndHasOneWholeRule) {
+  const std::string log =
+      "[[requests]]\nsource = \"access_log\"\npath = \"/l\"\nformat = \"nginx\"\n";
+  EXPECT_EQ(problems_after_head(log + "[[class]]\n"),
+            "api.toml:7: missing key 'class.name': what these requests are called\n"
+            "api.toml:7: missing key 'class.field': the field of the log to look at, such as "
+            "\"$uri\"; or label, of a metric\n"
+            "api.toml:7: missing key 'class.prefix': what the field or label of its requests begins "
+            "with; or equals");
+  EXPECT_EQ(problems_after_head(log + "[[class]]\nname = \"other\"\nfield = \"uri\"\n"
+                                      "equals = \"/\"\nprefix = \"/a\"\nprefx = \"/b\"\n"),
+            "api.toml:8: 'class.name' \"other\" is what the requests of no class are called\n"
+            "api.toml:9: 'class.field' must be a field of the format, such as \"$uri\"\n"
+            "api.toml:11: 'class.prefix' and equals are one too many\n"
+            "api.toml:12: unknown key 'class.prefx' (did you mean 'prefix'?)");
+  EXPECT_EQ(problems_after_head(log + "[[class]]\nname = \"" + std::string(65, 'x') +
+                                "\"\nlabel = \"route\"\nequals = \"/\"\n"),
+            "api.toml:7: 'class' \"" + std::string(64, 'x') +
+                "\" has a label, which needs a [[requests]] of statsd, prometheus or recorder\n"
+                "api.toml:8: 'class.name' must be 1 to 64 bytes without control characters");
+  EXPECT_EQ(problems_after_head("[[class]]\nname = \"a\"\nfield = \"$uri\"\nequals = \"/\"\n"),
+            "api.toml:3: 'class' \"a\" has a field, which needs a [[requests]] of access_log or "
+            "syslog");
+  const std::string one = "[[class]]\nname = \"a\"\nfield = \"$uri\"\nequals = \"/\"\n";
+  EXPECT_EQ(problems_after_head(log + one + one), "api.toml:12: 'class.name' is given twice");
+  std::string many;
+  for (int i = 0; i < 16; ++i)
+    many += "[[class]]\nname = \"" + std::to_string(i) + "\"\nfield = \"$uri\"\nequals = \"/\"\n";
+  EXPECT_EQ(problems_after_head(log + many),
+            "api.toml:7: 'class' must not be there more than 15 times");
 }
 
 TEST(ServiceFile, FieldsBeginWithADollarAndTimesAreNotNothing) {

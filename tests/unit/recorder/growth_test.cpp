@@ -78,6 +78,27 @@ TEST_F(RecorderGrowth, HasNoLatencyForRequestsOfUnknownDuration) {
   EXPECT_TRUE(tally_.requests.latency.empty());
 }
 
+TEST_F(RecorderGrowth, TellsTheApplicationsClassesApartWhereTheServicesFileNamesThem) {
+  ServiceFile service;
+  service.requests.push_back({.source = "recorder"});
+  service.classes = {{.name = "writing", .label = "class", .equals = "write"}};
+  rules_ = RecorderRules::of(service, 0);
+  cell(0, SERIN_OK, 0.1) = 10;
+  cell(1, SERIN_SERVER_ERROR, 0.1) = 5;
+  cell(1, SERIN_OK, 0.2) = 2;
+  ASSERT_TRUE(add());
+  const auto& classes = tally_.requests.classes;
+  ASSERT_EQ(classes.size(), 2U);
+  EXPECT_EQ(classes[0].name, "other");
+  EXPECT_EQ(classes[0].requests, 10U);
+  EXPECT_EQ(classes[0].errors, 0U);
+  EXPECT_EQ(classes[1].name, "writing");
+  EXPECT_EQ(classes[1].requests, 7U);
+  EXPECT_EQ(classes[1].errors, 5U);
+  EXPECT_EQ(classes[1].latency.at(ExpHistogram::index_of(0.2)), 2U);
+  EXPECT_EQ(tally_.requests.requests, 17U);
+}
+
 TEST_F(RecorderGrowth, CountsBusinessByCounterAndByClass) {
   rules_.business = {rule(0, "orders"), rule(1, R"(requests{class="write",outcome="ok"})")};
   now_[head_.counter_cell(0)] = 12;
