@@ -150,11 +150,12 @@ ServiceFile::Business::Worse read_worse(ConfigTable& table) {
 /// The metrics that every service has (CONTRACTS: names of metrics and guardrails); a business
 /// metric by one of these names would be mixed up with it.
 bool is_taken(std::string_view name) {
-  constexpr std::array<std::string_view, 21> kTaken = {
+  constexpr std::array<std::string_view, 24> kTaken = {
       "errors",   "latency_p50",     "latency_p90", "latency_p99",  "latency_p999", "latency_shape",
       "latency",  "cpu_per_request", "rss_bytes",   "memory",       "fds",          "threads",
       "restarts", "crash_loop",      "unit_failed", "process_gone", "not_serving",  "silent",
-      "slo",      "full_answers",    "answer_bytes"};
+      "slo",      "full_answers",    "answer_bytes", "connections", "failed_connects",
+      "accept_overflows"};
   return std::find(kTaken.begin(), kTaken.end(), name) != kTaken.end();
 }
 

@@ -31,6 +31,7 @@ struct Policy {
     double errors_absolute = 0.0005;
     double latency_p50 = 0.05, latency_p90 = 0.05, latency_p99 = 0.05;
     double cpu_per_request = 0.05;
+    double connections = 0.25;
     double memory = 0;  ///< growth within the watch, as a share; 0: what would fill the host in half a day
     friend bool operator==(const Margins&, const Margins&) = default;
   } margins;

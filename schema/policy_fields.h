@@ -61,6 +61,7 @@ void walk_policy(PolicyType& policy, Walker&& at) {
       latency.number("p99", policy.margins.latency_p99, 0, 100);
     });
     margins.number("cpu_per_request", policy.margins.cpu_per_request, 0, 100);
+    margins.number("connections", policy.margins.connections, 0, 100);
     margins.number("memory", policy.margins.memory, 0, 100);
   });
   at.group("slo", [&](auto& slo) {

@@ -7,10 +7,11 @@ namespace serin::core {
 namespace {
 
 constexpr size_t kMostRemembered = 16;
-constexpr std::array<std::string_view, 13> kMetrics = {
+constexpr std::array<std::string_view, 16> kMetrics = {
     "errors",      "latency_p50",     "latency_p90", "latency_p99", "latency_p999",
     "latency_slo", "latency_shape",   "rss_bytes",   "fds",         "threads",
-    "restarts",    "cpu_per_request", "requests"};
+    "restarts",    "cpu_per_request", "requests",    "connections", "failed_connects",
+    "accept_overflows"};
 
 }  // namespace
 

@@ -40,6 +40,9 @@ void fold_in(std::vector<Cell>& into, const Cell& cell) {
   same->rss_bytes = cell.rss_bytes;
   same->fds = cell.fds;
   same->threads = cell.threads;
+  same->connections = cell.connections;
+  add_up(same->failed_connects, cell.failed_connects);
+  add_up(same->accept_overflows, cell.accept_overflows);
   add_counters(same->business, cell.business);
 }
 
@@ -59,6 +62,7 @@ std::vector<judge::HostStep> as_steps(const std::vector<Cell>& cells, Entries& e
     judge::HostStep step;
     step.host = cell.host;
     step.age_seconds = cell.age_seconds;
+    step.seconds = static_cast<double>(cell.interval_us) / 1e6;
     step.requests = cell.requests;
     step.errors = cell.errors;
     step.latency = &cell.latency;
@@ -66,6 +70,9 @@ std::vector<judge::HostStep> as_steps(const std::vector<Cell>& cells, Entries& e
     step.rss_bytes = cell.rss_bytes;
     step.fds = cell.fds;
     step.threads = cell.threads;
+    step.connections = cell.connections;
+    step.failed_connects = cell.failed_connects;
+    step.accept_overflows = cell.accept_overflows;
     const size_t first = entries.size();
     for (const NamedValue& counter : cell.business) {
       entries.emplace_back(counter.name, counter.value);

@@ -53,6 +53,7 @@ judge::Options judge_options(const Policy& policy, const CounterBook& counters, 
   options.latency_slo_seconds = policy.slo_latency_seconds;
   options.cpu_per_request = policy.margins.cpu_per_request;
   options.memory_growth = policy.margins.memory;
+  options.connections = policy.margins.connections;
   options.restarts = true;
   options.business = business_of(counters, policy);
   options.window_seconds = policy.watch_window_seconds;
@@ -77,6 +78,9 @@ judge::HostHistory::Block as_judged(const History::Block& block, int32_t index,
           .rss_bytes = block.rss_bytes,
           .fds = block.fds,
           .threads = block.threads,
+          .connections = block.connections,
+          .failed_connects = block.failed_connects,
+          .accept_overflows = block.accept_overflows,
           .unexpected_ends = block.unexpected_ends,
           .business = business};
 }

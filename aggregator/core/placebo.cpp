@@ -42,6 +42,9 @@ judge::HostStep step_of_block(const judge::HostHistory::Block& block, uint32_t h
           .rss_bytes = block.rss_bytes,
           .fds = block.fds,
           .threads = block.threads,
+          .connections = block.connections,
+          .failed_connects = block.failed_connects,
+          .accept_overflows = block.accept_overflows,
           .business = block.business};
 }
 

@@ -20,11 +20,17 @@ std::optional<double> seconds_to_rollback(const std::deque<EvidencePoint>& serie
   return missing / gained * us / 1e6;
 }
 
+bool tells_of_sockets(std::string_view metric) {
+  return metric == "connections" || metric == "failed_connects" || metric == "accept_overflows";
+}
+
 /// What could be judged, and is not here.
 std::vector<Absent> absent_of(const Deploy& deploy, const Service& service, const std::vector<MetricView>& metrics) {
   std::vector<Absent> absent;
-  for (const std::string_view kind : {"latency", "cpu_per_request", "rss_bytes", "fds", "threads"}) {
-    const auto of_kind = [&](const std::string& name) { return name.starts_with(kind); };
+  for (const std::string_view kind : {"latency", "cpu_per_request", "rss_bytes", "fds", "threads", "sockets"}) {
+    const auto of_kind = [&](const std::string& name) {
+      return name.starts_with(kind) || (kind == "sockets" && tells_of_sockets(name));
+    };
     if (std::ranges::any_of(metrics, of_kind, &MetricView::metric)) continue;
     std::string reason = "the hosts that ran the version before did not report enough of it before the deploy";
     for (const Canary& canary : deploy.canaries) {

@@ -7,6 +7,8 @@ namespace {
 
 constexpr size_t kClosedKept = 20;  ///< a deploy that switches to 10 s steps looks back this far
 
+}  // namespace
+
 void add_up(std::optional<double>& sum, std::optional<double> value) {
   if (value) sum = sum.value_or(0) + *value;
 }
@@ -16,7 +18,11 @@ std::optional<double> as_double(std::optional<uint64_t> value) {
   return static_cast<double>(*value);
 }
 
-}  // namespace
+std::optional<double> connections_of(const SocketMetrics& sockets) {
+  if (!sockets.outbound) return std::nullopt;
+  return static_cast<double>(*sockets.outbound) +
+         static_cast<double>(sockets.close_wait.value_or(0));
+}
 
 void add_counters(std::vector<NamedValue>& into, const std::vector<NamedValue>& counters) {
   for (const auto& counter : counters) {
@@ -62,6 +68,9 @@ bool StepTable::add(const Sample& sample, uint32_t host, int64_t end_us, double 
   cell->rss_bytes = as_double(sample.process.rss_bytes);
   cell->fds = as_double(sample.process.fds);
   cell->threads = as_double(sample.process.threads);
+  cell->connections = connections_of(sample.sockets);
+  add_up(cell->failed_connects, as_double(sample.sockets.failed_connects));
+  add_up(cell->accept_overflows, as_double(sample.sockets.accept_overflows));
   add_counters(cell->business, sample.counters);
   while (seconds_.rbegin()->first - seconds_.begin()->first > kKeptSeconds) {
     closed_ = std::max(closed_, seconds_.begin()->first);

@@ -20,6 +20,7 @@ struct Cell {
   uint64_t requests = 0, errors = 0;
   ExpHistogram latency;
   std::optional<double> cpu_seconds, rss_bytes, fds, threads;
+  std::optional<double> connections, failed_connects, accept_overflows;
   std::vector<NamedValue> business;
 };
 
@@ -40,8 +41,16 @@ class StepTable {
   int64_t closed_ = INT64_MIN;
 };
 
+/// Sums amounts, of which an absent one is not zero.
+void add_up(std::optional<double>& sum, std::optional<double> value);
+
 /// Sums counters of the same name.
 void add_counters(std::vector<NamedValue>& into, const std::vector<NamedValue>& counters);
+
+/// Connections that the service opened, or has not closed although its peer has; absent where the
+/// agent cannot tell.
+std::optional<double> connections_of(const SocketMetrics& sockets);
+std::optional<double> as_double(std::optional<uint64_t> value);
 
 /// The second a sample belongs to: floor(end - interval / 2).
 int64_t step_of(int64_t end_us, uint32_t interval_us);

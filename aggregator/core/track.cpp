@@ -4,14 +4,15 @@
 #include <iterator>
 #include <limits>
 
+#include "aggregator/core/steps.h"
+
 namespace serin::core {
 
 namespace {
 
-void mean_in(std::optional<double>& mean, std::optional<uint64_t> value, uint32_t samples) {
-  if (!value) return;
-  const auto now = static_cast<double>(*value);
-  mean = mean ? *mean + (now - *mean) / static_cast<double>(samples) : now;
+void mean_in(std::optional<double>& mean, std::optional<double> now, uint32_t samples) {
+  if (!now) return;
+  mean = mean ? *mean + (*now - *mean) / static_cast<double>(samples) : *now;
 }
 
 }  // namespace
@@ -52,9 +53,12 @@ void History::add(int64_t middle_us, const Sample& sample, const CounterBook& co
   if (sample.process.cpu_seconds) {
     block.cpu_seconds = block.cpu_seconds.value_or(0) + *sample.process.cpu_seconds;
   }
-  mean_in(block.rss_bytes, sample.process.rss_bytes, block.samples);
-  mean_in(block.fds, sample.process.fds, block.samples);
-  mean_in(block.threads, sample.process.threads, block.samples);
+  mean_in(block.rss_bytes, as_double(sample.process.rss_bytes), block.samples);
+  mean_in(block.fds, as_double(sample.process.fds), block.samples);
+  mean_in(block.threads, as_double(sample.process.threads), block.samples);
+  mean_in(block.connections, connections_of(sample.sockets), block.samples);
+  add_up(block.failed_connects, as_double(sample.sockets.failed_connects));
+  add_up(block.accept_overflows, as_double(sample.sockets.accept_overflows));
   for (const NamedValue& counter : sample.counters) {
     const auto number = counters.find(counter.name);
     if (!number) continue;

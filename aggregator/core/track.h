@@ -24,7 +24,8 @@ class History {
     uint64_t requests = 0, errors = 0;
     ExpHistogram latency;
     std::optional<double> cpu_seconds;
-    std::optional<double> rss_bytes, fds, threads;  ///< means
+    std::optional<double> rss_bytes, fds, threads, connections;  ///< means
+    std::optional<double> failed_connects, accept_overflows;
     uint32_t samples = 0;
     uint32_t unexpected_ends = 0;
     std::vector<double> business;  ///< by number in the service's counter book; NaN: not reported

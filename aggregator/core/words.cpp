@@ -161,7 +161,7 @@ std::string words_value(std::string_view metric, double value) {
   if (metric == "latency_shape") return words_latency(value);
   if (metric == "cpu_per_request") return fmt::format("{:.2f} ms", value * 1e3);
   if (metric == "restarts") return fmt::format("{:.1f} an hour", value * kSecondsPerHour);
-  if (metric == "fds" || metric == "threads") return fmt::format("{:.0f}", value);
+  if (metric == "fds" || metric == "threads" || metric == "connections") return fmt::format("{:.0f}", value);
   if (metric == "errors" || metric == "slo" || metric.starts_with("latency_p"))
     return words_percent(value);
   return fmt::format("{:.3g} a request", value);

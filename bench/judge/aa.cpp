@@ -28,6 +28,7 @@ struct Settings {
   std::vector<double> inflations = {1};
   double watch_seconds = 900;
   unsigned threads = 2;
+  bool sockets = false;
   std::string json;
 };
 
@@ -37,7 +38,9 @@ std::vector<Trial> run_cell(const Cell& cell, const Settings& settings) {
   const auto work = [&] {
     for (size_t run = next++; run < trials.size(); run = next++) {
       const uint64_t seed = cell.seed(settings.first_seed + run);
-      trials[run] = run_trial(cell.scene(settings.watch_seconds), seed, settings.inflations);
+      const Scene scene =
+          cell.scene(settings.watch_seconds, settings.sockets ? kUnevenSockets : Sockets{});
+      trials[run] = run_trial(scene, seed, settings.inflations);
       trials[run].seed = settings.first_seed + run;
     }
   };
@@ -180,7 +183,8 @@ int run(const Settings& settings) {
   }
   nlohmann::json json{{"first_seed", settings.first_seed},
                       {"runs_per_cell", settings.runs},
-                      {"watch_seconds", settings.watch_seconds}};
+                      {"watch_seconds", settings.watch_seconds},
+                      {"sockets", settings.sockets}};
   std::vector<std::vector<size_t>> by_cell;
   for (const Cell& cell : *cells) {
     const auto trials = run_cell(cell, settings);
@@ -209,6 +213,7 @@ int main(int argc, char** argv) {
   app.add_option("--inflation", settings.inflations, "factors on alpha, judged side by side")
       ->delimiter(',');
   app.add_option("--watch", settings.watch_seconds, "seconds");
+  app.add_flag("--sockets", settings.sockets, "agents tell of connections, too");
   app.add_option("--threads", settings.threads);
   app.add_option("--json", settings.json, "file for all figures, rewritten after each cell");
   CLI11_PARSE(app, argc, argv);

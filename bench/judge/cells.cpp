@@ -10,11 +10,13 @@ std::string Cell::name() const {
   return fmt::format("{}/{}x{:g}", canaries, hosts, rate);
 }
 
-Scene Cell::scene(double watch_seconds) const {
-  return {.canaries = canaries,
-          .hosts = hosts,
-          .requests_per_host = rate,
-          .watch_seconds = watch_seconds};
+Scene Cell::scene(double watch_seconds, const Sockets& sockets) const {
+  Scene scene{.canaries = canaries,
+              .hosts = hosts,
+              .requests_per_host = rate,
+              .watch_seconds = watch_seconds};
+  scene.nature.sockets = sockets;
+  return scene;
 }
 
 uint64_t Cell::seed(uint64_t run_seed) const {

@@ -16,7 +16,8 @@ struct Cell {
   double rate = 100;
 
   [[nodiscard]] std::string name() const;  ///< "1/20x100"
-  [[nodiscard]] Scene scene(double watch_seconds) const;
+  /// `sockets`: what agents tell of them.
+  [[nodiscard]] Scene scene(double watch_seconds, const Sockets& sockets = {}) const;
   /// Every cell has random streams of its own.
   [[nodiscard]] uint64_t seed(uint64_t run_seed) const;
 };

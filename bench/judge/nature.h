@@ -29,6 +29,23 @@ struct Size {
   bool whole = false;  ///< a whole number
 };
 
+/// Connections that a host has opened to its partners, and connects that fail.
+struct Sockets {
+  bool told = false;    ///< by the agents
+  Trait connections{};  ///< log scale; drift comes with no deploy
+  double usual = 40;    ///< connections of a host
+  double noise_seconds = 60;
+  double follows = 0;        ///< traffic to this power
+  double resizes = 0;        ///< share of watches in which every pool is set to another size
+  double bursts = 0;         ///< a host's own, an hour: a partner is away for it alone
+  double burst_seconds = 6;  ///< mean
+  double failing = 0.5;      ///< connects that fail meanwhile, a request
+  double partners =
+      0;            ///< share of watches in which a partner fails all hosts, for a minute or two
+  double rare = 0;  ///< connects that fail at any time, a request
+  double overflows = 0;  ///< bursts an hour in which a host does not accept in time
+};
+
 struct Nature {
   Trait latency, errors, orders, cpu;
   double cpu_blocks = 0.03;  ///< of CPU per request from block to block, without memory
@@ -41,6 +58,7 @@ struct Nature {
   double incidents = 0;        ///< share of watches in which the whole fleet suffers 2 minutes
   double warmup_varies = 0.3;  ///< lognormal factor on all warm-up of a watch
   double missing = 0;          ///< share of reports that get lost
+  Sockets sockets{};
   double error_share = 1e-3, order_share = 0.05, cpu_seconds_per_request = 2e-3;
 };
 
@@ -102,6 +120,27 @@ inline constexpr Nature kHeterogeneous{
     .share_noise = 0.1,
     .incidents = 0.3,
     .missing = 0.01,
+};
+
+/// What hosts with agents that look at sockets tell beside that.
+inline constexpr Sockets kUnevenSockets{
+    .told = true,
+    .connections = {.host = 0.25,
+                    .drift = 0.08,
+                    .noise = 0.10,
+                    .restart = 0.05,
+                    .warmup = -0.7,
+                    .warmup_seconds = 30},
+    .usual = 40,
+    .noise_seconds = 60,
+    .follows = 0.6,
+    .resizes = 0.3,
+    .bursts = 1,
+    .burst_seconds = 6,
+    .failing = 0.5,
+    .partners = 0.2,
+    .rare = 1e-5,
+    .overflows = 0.2,
 };
 
 }  // namespace serin::bench

@@ -13,6 +13,7 @@ constexpr double kLongRunning = 1e6;
 constexpr double kIncidentSeconds = 120, kIncidentErrors = 10, kIncidentLatency = 0.4,
                  kIncidentOrders = 0.8;
 constexpr double kMostShare = 0.95;
+constexpr uint64_t kSocketStream = 0x736f636b657473;
 constexpr double kWaveSeconds = 1800, kTrafficSeconds = 60, kShareSeconds = 300;
 
 }  // namespace
@@ -27,6 +28,8 @@ World::World(const Scene& scene, uint64_t seed)
       rss_(scene.nature.rss_bytes, scene.hosts, rng_),
       fds_(scene.nature.fds, scene.hosts, rng_),
       threads_(scene.nature.threads, scene.hosts, rng_),
+      sockets_(scene.nature.sockets, scene.hosts, scene.watch_seconds,
+               mixed_seed(seed, kSocketStream)),
       cpu_block_(scene.hosts, 0),
       phase_(2 * std::numbers::pi * rng_.uniform()),
       traffic_(Noise::started(rng_, scene.nature.traffic_noise)),
@@ -34,6 +37,8 @@ World::World(const Scene& scene, uint64_t seed)
       level_(scene.hosts),
       now_(scene.hosts),
       orders_now_(scene.hosts, {kOrders, 0}),
+      failed_(scene.hosts, 0),
+      overflowed_(scene.hosts, 0),
       intensity_(LatencyLaw::kBuckets),
       counts_(LatencyLaw::kBuckets),
       hosts_at_shift_(LatencyLaw::kShifts) {
@@ -112,15 +117,22 @@ judge::HostHistory::Block World::block(uint32_t host, int32_t index, double load
   ExpHistogram& latency = past_.emplace_back();
   const Served served = serve(load, shares, error_share(level), order_share(level), latency);
   past_orders_.emplace_back(kOrders, static_cast<double>(served.orders));
-  return {.index = index,
-          .requests = served.requests,
-          .errors = served.errors,
-          .latency = &latency,
-          .cpu_seconds = cpu_seconds(host, static_cast<double>(served.requests)),
-          .rss_bytes = rss_.now(host, kLongRunning),
-          .fds = fds_.now(host, kLongRunning),
-          .threads = threads_.now(host, kLongRunning),
-          .business = {&past_orders_.back(), 1}};
+  judge::HostHistory::Block out{
+      .index = index,
+      .requests = served.requests,
+      .errors = served.errors,
+      .latency = &latency,
+      .cpu_seconds = cpu_seconds(host, static_cast<double>(served.requests)),
+      .rss_bytes = rss_.now(host, kLongRunning),
+      .fds = fds_.now(host, kLongRunning),
+      .threads = threads_.now(host, kLongRunning),
+      .business = {&past_orders_.back(), 1}};
+  if (!scene_.nature.sockets.told) return out;
+  out.connections =
+      sockets_.connections(host, load / kBlockSeconds / scene_.requests_per_host, kLongRunning);
+  out.failed_connects = failed_[host];
+  out.accept_overflows = overflowed_[host];
+  return out;
 }
 
 std::vector<judge::HostHistory> World::history() {
@@ -136,9 +148,11 @@ std::vector<judge::HostHistory> World::history() {
     move_sizes();
     std::fill(level_.begin(), level_.end(), Level{});
     for (int i = 0; i < static_cast<int>(kBlockSeconds); ++i) move_levels(1 / kBlockSeconds);
+    if (scene_.nature.sockets.told) move_sockets(load / kBlockSeconds);
     for (uint32_t h = 0; h < scene_.hosts; ++h) out[h].blocks.push_back(block(h, b, load));
   }
   restart_canaries();
+  sockets_.begin_watch();
   return out;
 }
 
@@ -156,6 +170,7 @@ void World::restart_canaries() {
     rss_.restart(h, warmup_factor_, rng_);
     fds_.restart(h, warmup_factor_, rng_);
     threads_.restart(h, warmup_factor_, rng_);
+    sockets_.restart(h, warmup_factor_);
   }
 }
 
@@ -199,6 +214,27 @@ void World::step_canary(uint32_t host, double load) {
   step.latency = &now_[host];
   report(step, served);
   report_sizes(step);
+}
+
+// Over a block of the past.
+void World::move_sockets(double load) {
+  std::fill(failed_.begin(), failed_.end(), 0.0);
+  std::fill(overflowed_.begin(), overflowed_.end(), 0.0);
+  for (int i = 0; i < static_cast<int>(kBlockSeconds); ++i) {
+    sockets_.move(1);
+    for (uint32_t h = 0; h < scene_.hosts; ++h) {
+      failed_[h] += sockets_.failed_connects(h, load);
+      overflowed_[h] += sockets_.accept_overflows(h, load);
+    }
+  }
+}
+
+void World::tell_sockets(judge::HostStep& step, double load, Levels levels) {
+  step.failed_connects = sockets_.failed_connects(step.host, load);
+  step.accept_overflows = sockets_.accept_overflows(step.host, load);
+  if (levels == Levels::left_out) return;
+  step.connections =
+      sockets_.connections(step.host, load / scene_.requests_per_host, step.age_seconds);
 }
 
 // The baseline host by host: what step_pooled() is held against.
@@ -282,6 +318,13 @@ void World::next() {
   if (!baseline_.empty() && (in_block == kSizesAt || !pooled)) {
     if (pooled) share_out();
     for (judge::HostStep& step : baseline_) report_sizes(step);
+  }
+  if (scene_.nature.sockets.told) {
+    sockets_.move(1);
+    for (judge::HostStep& step : canary_)
+      tell_sockets(step, load * std::exp(share_.now()), Levels::told);
+    const Levels levels = in_block == kSizesAt || !pooled ? Levels::told : Levels::left_out;
+    for (judge::HostStep& step : baseline_) tell_sockets(step, load, levels);
   }
   second_ += 1;
 }

@@ -12,6 +12,7 @@
 #include "bench/judge/latency_law.h"
 #include "bench/judge/nature.h"
 #include "bench/judge/random.h"
+#include "bench/judge/socket_states.h"
 
 // A simulated fleet during one deploy, as the judge sees it: first the past of every host, then
 // step after step of a second. Everything follows from the seed.
@@ -81,6 +82,9 @@ class World {
   judge::HostHistory::Block block(uint32_t host, int32_t index, double load);
   void step_canary(uint32_t host, double load);
   void step_pooled(double load_per_host);
+  void move_sockets(double load_per_host);
+  enum class Levels { told, left_out };
+  void tell_sockets(judge::HostStep& step, double load, Levels levels);
   void step_each(double load_per_host);
   void report(judge::HostStep& step, const Served& served);
   void report_sizes(judge::HostStep& step);
@@ -93,6 +97,7 @@ class World {
   Rng rng_;
   TraitStates latency_, errors_, orders_, cpu_;
   SizeStates rss_, fds_, threads_;
+  SocketStates sockets_;
   std::vector<double> cpu_block_;  // by host
   double phase_, wave_seconds_ = 0;
   Noise traffic_, share_;
@@ -106,9 +111,10 @@ class World {
   std::vector<judge::HostStep> canary_, baseline_;
   std::vector<ExpHistogram> now_;     // by host; the baseline's sum is with the host it rides on
   std::vector<Business> orders_now_;  // by host
-  std::vector<double> intensity_;     // scratch, by bucket
-  std::vector<uint64_t> counts_;      // scratch, by bucket
-  std::vector<uint32_t> hosts_at_shift_;  // scratch, by shift index
+  std::vector<double> failed_, overflowed_;  // by host, in the last block of the past
+  std::vector<double> intensity_;            // scratch, by bucket
+  std::vector<uint64_t> counts_;             // scratch, by bucket
+  std::vector<uint32_t> hosts_at_shift_;     // scratch, by shift index
 };
 
 }  // namespace serin::bench

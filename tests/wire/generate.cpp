@@ -366,6 +366,7 @@ Policy Generator::policy() {
                   .latency_p90 = share() * 3,
                   .latency_p99 = share() * 100,
                   .cpu_per_request = share(),
+                  .connections = 2 * made.max_parallel,
                   .memory = share()};
   made.slo_errors = share();
   made.slo_min_requests = static_cast<int>(1 + below(1000));

@@ -3,9 +3,11 @@
 namespace serin::judge {
 namespace {
 
-// Parts of the whole, in the order of Share: most goes where most regressions show first.
-constexpr std::array<double, kShares> kParts = {.30, .025, .025, .025, .025, .26,
-                                                .10, .08,  .04,  .04,  .03,  .05};
+// In the order of Share: most goes where most regressions show first. Restarts have their part of
+// the whole, the others share the rest in proportion to theirs. Sockets come last, so that a fleet
+// whose agents do not tell of them has the same alphas, bit for bit, as before anybody could.
+constexpr std::array<double, kShares> kParts = {.30, .025, .025, .025, .025, .26, .10, .08,
+                                                .04, .04,  .03,  .05,  .03,  .02, .01};
 constexpr auto kRestarts = static_cast<size_t>(Share::restarts);
 
 }  // namespace

@@ -20,8 +20,11 @@ enum class Share {
   fds,
   threads,
   restarts,
+  connections,
+  failed_connects,
+  accept_overflows,
 };
-inline constexpr size_t kShares = 12;
+inline constexpr size_t kShares = 15;
 
 /// Which metrics the service has, as its history shows. Decided before the watch.
 using Present = std::array<bool, kShares>;

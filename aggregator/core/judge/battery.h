@@ -15,8 +15,9 @@
 // The judge of one deploy: every metric, for the pool of canary hosts and for each canary host.
 // Pure: no I/O, no clock. Whoever owns it feeds closed evidence steps in order. Rates, effects and
 // limits are ratios; evidence is in natural logs. What the history shows is
-// judged: errors always; latency, CPU per request, memory, descriptors, threads and business
-// counters where the blocks hold them. Absent metrics leave their share of alpha to the others.
+// judged: errors always; latency, CPU per request, memory, descriptors, threads, connections and
+// counters (of the business, of connecting that failed) where the blocks hold them. Absent metrics
+// leave their share of alpha to the others.
 // Stepping does not allocate once every host has been seen.
 
 namespace serin::judge {
@@ -25,10 +26,13 @@ namespace serin::judge {
 struct HostStep {
   uint32_t host = 0;       ///< index, stable for the life of a Battery
   double age_seconds = 0;  ///< of the process, at the step's start
+  double seconds = 0;      ///< that amounts cover, where that is longer than the step
   uint64_t requests = 0;
   uint64_t errors = 0;
   const ExpHistogram* latency = nullptr;  ///< may be null
   std::optional<double> cpu_seconds{}, rss_bytes{}, fds{}, threads{};
+  std::optional<double> connections{};  ///< that the service opened or has not closed: a level
+  std::optional<double> failed_connects{}, accept_overflows{};  ///< amounts
   std::span<const std::pair<std::string_view, double>> business{};
   uint32_t unexpected_ends = 0;  ///< of the process, within the step
 };
@@ -43,6 +47,7 @@ struct HostHistory {
     uint64_t requests = 0, errors = 0;
     const ExpHistogram* latency = nullptr;  ///< read by the constructor only; may be null
     std::optional<double> cpu_seconds{}, rss_bytes{}, fds{}, threads{};
+    std::optional<double> connections{}, failed_connects{}, accept_overflows{};
     uint32_t unexpected_ends = 0;
     std::span<const std::pair<std::string_view, double>> business{};
   };
@@ -87,6 +92,7 @@ struct Options {
   double slopes_from_seconds = 0;
   double must_see_latency_ratio = 2;  ///< of p90
   double cpu_per_request = 0.05;
+  double connections = 0.25;  ///< follow traffic, of which a canary has now more, now less
   std::vector<BusinessCounter> business{};
   /// Whether whoever feeds the battery fills `unexpected_ends`; otherwise restarts are not judged.
   bool restarts = false;

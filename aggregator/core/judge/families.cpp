@@ -7,6 +7,7 @@
 #include "aggregator/core/judge/business_family.h"
 #include "aggregator/core/judge/count_family.h"
 #include "aggregator/core/judge/gauge_family.h"
+#include "aggregator/core/judge/harm_family.h"
 #include "aggregator/core/judge/late_family.h"
 #include "aggregator/core/judge/latency_family.h"
 #include "aggregator/core/judge/restart_family.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr double kHalfDaySeconds = 43200;  // a leak is what would fill the host within it
 constexpr double kLevelMargin = 0.05;      // of file descriptors and threads
+constexpr double kFewConnections = 20;     // whose coming and going is nobody's problem
 
 /// Mean over the past of all hosts, bytes; 0 without one.
 double usual_memory(std::span<const HostHistory> history) {
@@ -59,6 +61,10 @@ struct GaugeKind {
   GaugeSettings settings;
 };
 
+Share share_of(Harm harm) {
+  return harm == Harm::failed_connects ? Share::failed_connects : Share::accept_overflows;
+}
+
 std::vector<GaugeKind> gauges(const Options& o, std::span<const HostHistory> history) {
   const auto settings = [&](Gauge gauge, const char* metric) {
     return GaugeSettings{.gauge = gauge,
@@ -78,17 +84,23 @@ std::vector<GaugeKind> gauges(const Options& o, std::span<const HostHistory> his
   fds.leak = descriptor_leak(o);
   GaugeSettings threads = settings(Gauge::threads, "threads");
   threads.level_margin = kLevelMargin;
+  GaugeSettings connections = settings(Gauge::connections, "connections");
+  connections.level_margin = std::log1p(o.connections);
+  connections.slack = kFewConnections;  // no leak: they follow traffic, and each is a descriptor
   return {{Share::cpu_per_request, cpu},
           {Share::rss_bytes, rss},
           {Share::fds, fds},
-          {Share::threads, threads}};
+          {Share::threads, threads},
+          {Share::connections, connections}};
 }
 
 /// What takes longer than a watch: leaks, by slopes that begin where the watch's looks end.
 std::vector<std::unique_ptr<Family>> make_slopes(const Options& options) {
   Present present{};
   auto kinds = gauges(options, {});
-  std::erase_if(kinds, [](const auto& kind) { return kind.share == Share::cpu_per_request; });
+  std::erase_if(kinds, [](const auto& kind) {
+    return kind.share == Share::cpu_per_request || kind.share == Share::connections;
+  });
   for (const GaugeKind& kind : kinds) present[static_cast<size_t>(kind.share)] = true;
   const auto alpha = alpha_budget(options, present);
   std::vector<std::unique_ptr<Family>> out;
@@ -133,9 +145,10 @@ std::vector<std::unique_ptr<Family>> make_families(const Options& options,
   }
   auto kinds = gauges(options, history);
   for (const auto& kind : kinds) {
-    shows(kind.share) = GaugeFamily::present(kind.settings.gauge, history);
+    shows(kind.share) = GaugeFamily::present(kind.settings, history);
   }
   shows(Share::business) = business_counters_in(options, history) > 0;
+  for (const Harm harm : kHarms) shows(share_of(harm)) = harm_present(harm, history);
   shows(Share::restarts) = options.restarts;
 
   const auto alpha = alpha_budget(options, present);
@@ -155,6 +168,10 @@ std::vector<std::unique_ptr<Family>> make_families(const Options& options,
   }
   for (auto& family : make_business_families(options, part(Share::business), history)) {
     out.push_back(std::move(family));
+  }
+  for (const Harm harm : kHarms) {
+    if (!shows(share_of(harm))) continue;
+    out.push_back(make_harm_family(options, harm, part(share_of(harm)), history));
   }
   for (auto& kind : kinds) {
     if (!shows(kind.share)) continue;

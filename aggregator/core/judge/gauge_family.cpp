@@ -39,6 +39,8 @@ Amount amount_of(Gauge gauge, const Sample& s) {
       return one(s.fds);
     case Gauge::threads:
       return one(s.threads);
+    case Gauge::connections:
+      return one(s.connections);
   }
   return {};
 }
@@ -71,14 +73,14 @@ struct Past {
   int32_t low = std::numeric_limits<int32_t>::max(), high = std::numeric_limits<int32_t>::min();
 };
 
-Past past_of(Gauge gauge, std::span<const HostHistory> history) {
+Past past_of(const GaugeSettings& settings, std::span<const HostHistory> history) {
   Past past;
   for (const auto& h : history) {
     Past::Host host{.host = h.host, .blocks = {}};
     for (const auto& b : h.blocks) {
-      const Amount a = amount_of(gauge, b);
-      if (a.weight <= 0 || a.value <= 0) continue;
-      host.blocks.emplace_back(b.index, std::log(a.value / a.weight));
+      const Amount a = amount_of(settings.gauge, b);
+      if (a.weight <= 0 || a.value + settings.slack <= 0) continue;
+      host.blocks.emplace_back(b.index, std::log(a.value / a.weight + settings.slack));
       past.low = std::min(past.low, b.index);
       past.high = std::max(past.high, b.index);
     }
@@ -89,20 +91,22 @@ Past past_of(Gauge gauge, std::span<const HostHistory> history) {
 
 }  // namespace
 
-bool GaugeFamily::present(Gauge gauge, std::span<const HostHistory> history) {
-  return past_of(gauge, history).hosts.size() >= kLeastHosts;
+bool GaugeFamily::present(const GaugeSettings& settings, std::span<const HostHistory> history) {
+  return past_of(settings, history).hosts.size() >= kLeastHosts;
 }
 
 GaugeFamily::GaugeFamily(GaugeSettings settings, std::span<const HostHistory> history)
     : settings_(std::move(settings)),
-      longest_(static_cast<size_t>(settings_.kept_windows * settings_.window_seconds / kBlockSeconds) + 2) {
+      longest_(
+          static_cast<size_t>(settings_.kept_windows * settings_.window_seconds / kBlockSeconds) +
+          2) {
   learn(history);
 }
 
 // Both spreads come from before the deploy: of blocks within a host, and of a host's level between
 // the halves. What the whole fleet does in a block is taken out.
 void GaugeFamily::learn(std::span<const HostHistory> history) {
-  const Past past = past_of(settings_.gauge, history);
+  const Past past = past_of(settings_, history);
   past_hosts_ = past.hosts.size();
   if (past_hosts_ == 0) return;
   const auto span = static_cast<size_t>(int64_t{past.high} - past.low + 1);
@@ -182,7 +186,7 @@ void GaugeFamily::close() {
   all_ = {};
   for (Record& r : records_) {
     if (!r.seen) continue;
-    r.reported = r.weight > 0 && r.value > 0;
+    r.reported = r.weight > 0 && r.value + settings_.slack > 0;
     r.closed_value = r.reported ? r.value / r.weight : kNone;
     r.closed_age = r.age;
     r.value = r.weight = 0;
@@ -200,7 +204,11 @@ void GaugeFamily::add(Sums& sums, const Record& r, double sign) const {
   if (!r.reported || !r.baseline || (settings_.level_margin && !r.past)) return;
   sums.hosts += sign;
   sums.mean += sign * r.closed_value;
-  sums.deviation += (r.past ? sign * (std::log(r.closed_value) - *r.past) : 0);
+  sums.deviation += (r.past ? sign * (log_of(r.closed_value) - *r.past) : 0);
+}
+
+double GaugeFamily::log_of(double level) const {
+  return std::log(level + settings_.slack);
 }
 
 void GaugeFamily::use(const Sums& sums) {
@@ -234,10 +242,19 @@ std::optional<GaugeFamily::Cohort> GaugeFamily::canary(const Scope& scope) const
     const Record* r = find(host);
     if (!r || !r->reported) return std::nullopt;
     out.mean += r->closed_value / k;
-    out.deviation += r->past ? (std::log(r->closed_value) - *r->past) / k : 0;
+    out.deviation += r->past ? (log_of(r->closed_value) - *r->past) / k : 0;
     out.least_age = std::min(out.least_age, r->closed_age);
   }
   return out;
+}
+
+double GaugeFamily::usual(const Scope& scope) const {
+  double sum = 0;
+  for (const uint32_t host : scope.hosts) {
+    const Record* r = find(host);
+    if (r && r->past) sum += std::exp(*r->past) - settings_.slack;
+  }
+  return std::max(sum, 0.0) / static_cast<double>(scope.hosts.size());
 }
 
 LevelNull GaugeFamily::level_null(size_t canary_hosts) const {

@@ -7,13 +7,13 @@
 #include "aggregator/core/judge/level_test.h"
 #include "aggregator/core/judge/metric.h"
 
-// Gauges of the process, where the unit is the host and not the request: CPU per request, threads
-// and file descriptors by their level, memory and file descriptors by their slope. Samples are
-// gathered into blocks of 10 s.
+// Gauges of the process, where the unit is the host and not the request: CPU per request, threads,
+// file descriptors and connections by their level, memory and descriptors by their slope. Samples
+// are gathered into blocks of 10 s.
 
 namespace serin::judge {
 
-enum class Gauge { cpu_per_request, rss_bytes, fds, threads };
+enum class Gauge { cpu_per_request, rss_bytes, fds, threads, connections };
 
 struct LeakSettings {
   double first_look_seconds = 120;  ///< age of the youngest host at the first look
@@ -30,6 +30,9 @@ struct GaugeSettings {
   std::string metric;
   double alpha = 0;
   std::optional<double> level_margin{};  ///< log scale; absent: the level says nothing (memory)
+  /// Levels are compared as log(level + slack): a few more of what is counted are nobody's problem,
+  /// and none at all is a level too. 0: only levels above 0 count.
+  double slack = 0;
   std::optional<LeakSettings> leak{};
   double window_seconds = 600;
   double kept_windows = 3;  ///< of series: hosts that join may prolong a watch so far
@@ -45,7 +48,7 @@ class GaugeFamily final : public Family {
  public:
   GaugeFamily(GaugeSettings settings, std::span<const HostHistory> history);
   /// Whether enough hosts showed this gauge in the past.
-  static bool present(Gauge gauge, std::span<const HostHistory> history);
+  static bool present(const GaugeSettings& settings, std::span<const HostHistory> history);
 
   void observe(const StepView& view) override;
   void set_apart(const StepView& view, size_t row) override;
@@ -70,6 +73,8 @@ class GaugeFamily final : public Family {
   [[nodiscard]] const std::optional<Cohort>& baseline() const { return baseline_; }
   /// Whether every one of these hosts has a past to be compared with.
   [[nodiscard]] bool known(const Scope& scope) const;
+  /// Their level in the past, on a mean; 0 without one.
+  [[nodiscard]] double usual(const Scope& scope) const;
   [[nodiscard]] LevelNull level_null(size_t canary_hosts) const;
   /// Slope over blocks [from, to), less `part` of the slope over [earlier, from).
   struct Stretch {
@@ -100,6 +105,7 @@ class GaugeFamily final : public Family {
   };
   void add(Sums& sums, const Record& record, double sign) const;
   void use(const Sums& sums);
+  [[nodiscard]] double log_of(double level) const;
   void learn(std::span<const HostHistory> history);
   void gather(const HostStep& step, bool baseline);
   void close();

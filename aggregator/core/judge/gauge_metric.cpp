@@ -120,6 +120,14 @@ bool GaugeMetric::leak_leads() const {
   return leak_->log_evidence() - leak_->threshold() > level_->log_evidence() - level_->threshold();
 }
 
+std::optional<double> GaugeMetric::shown(double deviation) const {
+  const double slack = family_.settings().slack, ratio = std::exp(deviation);
+  if (slack == 0) return ratio;
+  const double usual = family_.usual(scope_);
+  if (usual <= 0) return std::nullopt;
+  return std::max(ratio * (usual + slack) - slack, 0.0) / usual;
+}
+
 Finding GaugeMetric::finding() const {
   Finding f;
   f.metric = family_.settings().metric;
@@ -147,14 +155,14 @@ Finding GaugeMetric::finding() const {
   }
   if (!level_) return f;
   if (fade_) f.warmup_margin = std::exp(*fade_);
-  if (const auto mean = level_->mean()) f.effect = std::exp(*mean);
+  if (const auto mean = level_->mean()) f.effect = shown(*mean);
   if (const auto interval = level_->interval()) {
-    f.effect_low = std::exp(interval->low);
-    f.effect_high = std::exp(interval->high);
+    f.effect_low = shown(interval->low);
+    f.effect_high = shown(interval->high);
   }
   for (const double ratio : kRatios) {
     if (!level_->would_see(std::log(ratio))) continue;
-    f.visible_effect = ratio;
+    f.visible_effect = family_.settings().slack == 0 ? ratio : shown(std::log(ratio));
     break;
   }
   return f;

@@ -58,6 +58,8 @@ class GaugeMetric final : public Metric {
 
  private:
   [[nodiscard]] bool leak_leads() const;
+  /// A deviation as the ratio of levels that people see; absent where there is none usually.
+  [[nodiscard]] std::optional<double> shown(double deviation) const;
 
   const GaugeFamily& family_;
   Scope scope_;

@@ -11,7 +11,7 @@
 namespace serin::sim {
 namespace {
 
-constexpr double kTau = 20;
+constexpr double kTau = 20, kPoolTau = 60;
 constexpr double kFirstFacts = 3;  ///< seconds: agents know by then what their helpers can do
 constexpr int64_t kEpochUs = 1'700'000'000'000'000;
 
@@ -124,6 +124,7 @@ void Fleet::emit_sample(int index) {
     const bool trouble = host.started >= 0 && age >= release.after && burst;
     RequestMetrics requests = requests_of(host, release, trouble, normal);
     if (world_.gauges) sample.process = process_of(host, release, trouble, requests.requests);
+    if (world_.sockets) sample.sockets = sockets_of(host, release, trouble, normal);
     if (!world_.counter.empty()) {
       const double mean = world_.usual * (trouble ? release.counts : 1) * static_cast<double>(requests.requests);
       sample.counters.push_back(
@@ -181,6 +182,29 @@ ProcessMetrics Fleet::process_of(const Host& host, const Release& release, bool 
   process.fds = static_cast<uint64_t>(std::lround(60 + 3 * normal(random_) + (trouble ? release.fd_leak * age : 0)));
   process.threads = static_cast<uint64_t>(std::lround(16 * (trouble ? release.threads : 1)));
   return process;
+}
+
+/// A pool of 22 that breathes.
+SocketMetrics Fleet::sockets_of(Host& host, const Release& release, bool trouble,
+                                std::normal_distribution<double>& normal) {
+  const double decay = std::exp(-1 / kPoolTau);
+  host.pool_noise = decay * host.pool_noise + 0.2 * std::sqrt(1 - decay * decay) * normal(random_);
+  const double age = host.started >= 0 ? now_ - host.started : 0;
+  const auto came = [&](double mean) { return std::poisson_distribution<uint64_t>(mean)(random_); };
+  const double fails = (trouble ? release.failed_connects : 0) + (now_ < partner_until_ ? partner_fails_ : 0);
+  SocketMetrics sockets;
+  sockets.inbound = 8;
+  sockets.outbound = static_cast<uint64_t>(
+      std::lround(22 * std::exp(host.pool_noise) + (trouble ? release.connection_leak * age : 0)));
+  sockets.close_wait = 0;
+  sockets.failed_connects = fails > 0 ? came(fails) : 0;
+  sockets.accept_overflows = trouble && release.overflows > 0 ? came(release.overflows) : 0;
+  return sockets;
+}
+
+void Fleet::partner_fails(double failed_connects, double seconds) {
+  partner_fails_ = failed_connects;
+  partner_until_ = now_ + seconds;
 }
 
 void Fleet::fleet_slower(double factor, double seconds) {

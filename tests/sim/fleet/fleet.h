@@ -25,6 +25,7 @@ struct World {
   double missing = 0.01;    ///< samples that never leave the host
   double warmup = 0.4;      ///< log error rate right after a restart, fading with 15 s
   bool gauges = false;      ///< hosts report CPU, memory, descriptors and threads
+  bool sockets = false;     ///< hosts report connections, and connects that fail
   bool dead_man = false;    ///< root lets hosts go back by themselves
   std::string counter;      ///< name of a business counter; empty: none
   double usual = 0.3;       ///< of the counter, a request
@@ -46,6 +47,9 @@ struct Release {
   double cpu = 1, threads = 1;              ///< times
   double memory_leak = 0, fd_leak = 0;      ///< bytes and descriptors a second
   double counts = 1;                        ///< the business counter times this
+  double connection_leak = 0;               ///< connections a second
+  double failed_connects = 0;               ///< a second
+  double overflows = 0;                     ///< connections to it that are dropped, a second
 };
 
 /// A watch of 45 s that passes what it may: stories of restarts and of people need no long ones.
@@ -86,6 +90,7 @@ class Fleet {
   void absolve(const std::string& version);
   void fleet_errors(double factor, double seconds);          ///< every host's error rate, for a while
   void fleet_slower(double factor, double seconds);          ///< every host's latency, for a while
+  void partner_fails(double failed_connects, double seconds);  ///< on every host, so many a second, for a while
   void host_errors(int host, double factor, double seconds);  ///< one host's error rate, whatever runs there
   void duplicate_everything() { duplicate_ = true; }
   void publish(const Control& control) { store(control, now_); }  ///< of the aggregator itself
@@ -114,7 +119,7 @@ class Fleet {
   struct Host {
     std::string version, previous;
     bool flag_off = false;
-    double log_errors = 0, noise = 0;
+    double log_errors = 0, noise = 0, pool_noise = 0;
     double started = -1000, dies = 0, back = 0;
     bool down = false;
     double silent_until = 0;
@@ -135,6 +140,7 @@ class Fleet {
   RequestMetrics requests_of(Host& host, const Release& release, bool trouble,
                              std::normal_distribution<double>& normal);
   ProcessMetrics process_of(const Host& host, const Release& release, bool trouble, uint64_t requests);
+  SocketMetrics sockets_of(Host& host, const Release& release, bool trouble, std::normal_distribution<double>& normal);
   void emit(Event event, int host, double at);
   void store(std::variant<Sample, Event, Control> body, double at);
   void deliver(const core::Input& input, bool replay);
@@ -166,6 +172,7 @@ class Fleet {
   std::map<int, bool> flags_;  ///< by host: whether turning it off helps
   double now_ = 0, outage_until_ = 0, fleet_until_ = 0, fleet_factor_ = 1;
   double fleet_slow_until_ = 0, fleet_slower_ = 1;
+  double partner_until_ = 0, partner_fails_ = 0;
   int64_t last_stored_us_ = 0;
   bool obeys_ = true, duplicate_ = false, crash_after_decision_ = false, crashed_ = false;
 };

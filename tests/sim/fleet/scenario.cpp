@@ -57,6 +57,7 @@ void read_world(Story& story, const Options& o) {
   w.missing = number(o, "missing", w.missing);
   w.warmup = number(o, "warmup", w.warmup);
   w.gauges = o.contains("gauges");
+  w.sockets = o.contains("sockets");
   w.dead_man = o.contains("dead_man");
   w.usual = number(o, "usual", w.usual);
   if (auto counter = o.find("counter"); counter != o.end()) w.counter = counter->second;
@@ -101,7 +102,10 @@ Release read_release(const Options& o) {
           .threads = number(o, "threads", 1),
           .memory_leak = number(o, "memory_leak", 0),
           .fd_leak = number(o, "fd_leak", 0),
-          .counts = number(o, "counts", 1)};
+          .counts = number(o, "counts", 1),
+          .connection_leak = number(o, "connection_leak", 0),
+          .failed_connects = number(o, "failed_connects", 0),
+          .overflows = number(o, "overflows", 0)};
 }
 
 Story read(const std::filesystem::path& file) {
@@ -153,6 +157,7 @@ bool perform(Fleet& fleet, const Words& w) {
   else if (what == "agent_restart") fleet.silence(host(), std::stod(w.at(2)), true);
   else if (what == "fleet_errors") fleet.fleet_errors(std::stod(w.at(1)), std::stod(w.at(2)));
   else if (what == "fleet_slower") fleet.fleet_slower(std::stod(w.at(1)), std::stod(w.at(2)));
+  else if (what == "partner_fails") fleet.partner_fails(std::stod(w.at(1)), std::stod(w.at(2)));
   else if (what == "host_errors") fleet.host_errors(host(), std::stod(w.at(2)), std::stod(w.at(3)));
   else if (what == "aggregator_restart") fleet.restart_aggregator();
   else if (what == "crash_after_decision") fleet.crash_after_next_decision();

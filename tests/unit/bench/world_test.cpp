@@ -141,6 +141,28 @@ TEST(World, TheSameSeedIsTheSameWatch) {
   }
 }
 
+TEST(World, AgentsThatTellOfSocketsChangeNothingElse) {
+  Scene scene{.history_seconds = 60}, told = scene;
+  told.nature.sockets = kUnevenSockets;
+  World a(scene, 3), b(told, 3);
+  EXPECT_FALSE(a.history().back().blocks.back().connections);
+  const auto past = b.history();
+  EXPECT_GT(past.back().blocks.back().connections, 5);
+  EXPECT_TRUE(past.back().blocks.back().failed_connects);
+  for (int second = 0; second < 30; ++second) {
+    a.next();
+    b.next();
+    const Sums without = sums_of(a.baseline()), with = sums_of(b.baseline());
+    EXPECT_EQ(without.requests, with.requests);
+    EXPECT_EQ(without.errors, with.errors);
+    EXPECT_EQ(without.slow, with.slow);
+    for (const HostStep& s : b.baseline()) {
+      EXPECT_TRUE(s.failed_connects && s.accept_overflows);
+      EXPECT_EQ(s.connections.has_value(), second % 10 == 5);
+    }
+  }
+}
+
 TEST(World, SizesComeOnceInTenSecondsAndTheSumStaysWhole) {
   const Scene scene{.hosts = 12, .history_seconds = 60};
   World world(scene, 1);

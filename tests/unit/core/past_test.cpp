@@ -21,6 +21,7 @@ TEST(JudgeOptions, HoldEveryMarginOfThePolicy) {
                     .latency_p90 = 0.4,
                     .latency_p99 = 0.5,
                     .cpu_per_request = 0.6,
+                    .connections = 0.8,
                     .memory = 0.7};
   const auto options = judge_options(policy, CounterBook(), 1);
   EXPECT_EQ(options.errors_relative, 0.1);
@@ -30,6 +31,7 @@ TEST(JudgeOptions, HoldEveryMarginOfThePolicy) {
   EXPECT_EQ(options.latency_p99, 0.5);
   EXPECT_EQ(options.cpu_per_request, 0.6);
   EXPECT_EQ(options.memory_growth, 0.7);
+  EXPECT_EQ(options.connections, 0.8);
 }
 
 }  // namespace

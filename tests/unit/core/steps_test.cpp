@@ -33,6 +33,26 @@ TEST(Steps, TwoSamplesOfOneHostInOneSecondAddUp) {
   EXPECT_EQ(cells->front().age_seconds, 4);
 }
 
+// Failures are amounts, connections are a level.
+TEST(Steps, SocketsOfTwoSamplesAddUpWhereTheyAreAmounts) {
+  StepTable table;
+  Sample s = sample(10, 0);
+  s.sockets = {.outbound = 20, .close_wait = 3, .failed_connects = 2};
+  ASSERT_TRUE(table.add(s, 0, 10 * kSecond, 5, true));
+  s.sockets = {.outbound = 30, .close_wait = std::nullopt, .failed_connects = 5};
+  ASSERT_TRUE(table.add(s, 0, 10 * kSecond + 100, 5, true));
+  const Cell& cell = table.at(9)->front();
+  EXPECT_EQ(cell.connections, 30);
+  EXPECT_EQ(cell.failed_connects, 7);
+  EXPECT_FALSE(cell.accept_overflows) << "what nobody could read is not zero";
+}
+
+TEST(Steps, AConnectionThatThePeerHasClosedIsStillHeld) {
+  EXPECT_EQ(connections_of({.outbound = 20, .close_wait = 3}), 23);
+  EXPECT_EQ(connections_of({.outbound = 0}), 0);
+  EXPECT_FALSE(connections_of({.close_wait = 3}));
+}
+
 TEST(Steps, TwoVersionsInOneSecondStayApart) {
   StepTable table;
   table.add(sample(10, 1, "v1"), 0, 10 * kSecond, 100, true);

@@ -29,6 +29,8 @@ TEST(Words, ValuesHaveTheirOwnUnits) {
   EXPECT_EQ(words_value("latency_p99", 0.25), "25.0 %") << "of requests slower than an edge";
   EXPECT_EQ(words_value("rss_bytes", 3e6), "3.0 MB");
   EXPECT_EQ(words_value("orders", 0.05), "0.05 a request");
+  EXPECT_EQ(words_value("connections", 179.6), "180");
+  EXPECT_EQ(words_value("failed_connects", 0.02), "0.02 a request");
   EXPECT_EQ(words_ratio(1.5), "x1.5");
   EXPECT_EQ(words_ratio(2), "x2");
   EXPECT_EQ(words_ratio(0.25), "x0.25");

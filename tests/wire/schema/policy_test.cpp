@@ -48,7 +48,7 @@ stages = ["2 hosts", "10%", "100%"]
 max_parallel = "20%"
 min_healthy = 0.5
 max_automatic_rollbacks_per_hour = 3
-margins = { errors = { relative = 0.5, absolute = 0.001 }, latency = { p50 = 0.10, p90 = 0.15, p99 = 0.25 }, cpu_per_request = 0.20, memory = 0.30 }
+margins = { errors = { relative = 0.5, absolute = 0.001 }, latency = { p50 = 0.10, p90 = 0.15, p99 = 0.25 }, cpu_per_request = 0.20, connections = 0.50, memory = 0.30 }
 slo = { errors = "5%", min_requests = 100, latency = "250ms" }
 must_see = { errors = 0.02 }
 business = { orders = "lower", refunds = "higher", "items per cart" = "both" }
@@ -80,6 +80,7 @@ TEST(PolicyConfig, ReadsEverySetting) {
                                   .latency_p90 = 0.15,
                                   .latency_p99 = 0.25,
                                   .cpu_per_request = 0.20,
+                                  .connections = 0.50,
                                   .memory = 0.30},
                       .slo_errors = 0.05,
                       .slo_min_requests = 100,
