@@ -1,0 +1,198 @@
+#include "agent/uplink/preflight.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+#include <mutex>
+
+#include "common/bus/connection.h"
+#include "common/bus/subjects.h"
+
+namespace serin::agent {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int kWithinMs = 1000;
+constexpr size_t kMostServices = 64;  // what holds for these holds for the rest
+constexpr const char* kNoStreamOfOurs = "SERIN_CHECK";
+constexpr std::string_view kNotMatching = "10060";  // JetStream: expected stream does not match
+
+/// Keeps what cnats' threads have to say.
+class Listener : public bus::ConnectionListener {
+ public:
+  void link_connected() override {}
+  void link_disconnected() override {}
+  void link_closed() override {}
+  void link_error(std::string text) override {
+    const std::lock_guard lock(mutex_);
+    if (errors_.size() < kMostErrors) errors_.push_back(std::move(text));
+  }
+  /// The server forbade this subject.
+  bool forbade(const std::string& subject) {
+    const std::lock_guard lock(mutex_);
+    return std::ranges::any_of(errors_, [&](const std::string& error) {
+      return error.find("ermissions") != std::string::npos &&
+             error.find('"' + subject + '"') != std::string::npos;
+    });
+  }
+
+ private:
+  static constexpr size_t kMostErrors = 1024;
+  std::mutex mutex_;
+  std::vector<std::string> errors_;
+};
+
+struct Question {
+  enum class Kind { publish, last_value } kind;
+  std::string subject, what, stream;
+  bool answered = false;
+  std::string refusal;  ///< of JetStream
+};
+
+BusFinding forbidden(const std::string& what, const char* verb, const std::string& subject) {
+  return {what, fmt::format("this user may not {} {}", verb, subject),
+          fmt::format("add \"{}\" to the {} permissions of the agent's user in nats-server's "
+                      "configuration",
+                      subject, verb)};
+}
+
+BusFinding unreachable(const std::string& problem) {
+  auto has = [&](std::string_view word) { return problem.find(word) != std::string::npos; };
+  std::string fix = "is the address in [nats] url right, and does a firewall let it through?";
+  if (has("refused") || has("No server available"))
+    fix = "start it (systemctl start nats-server), or correct [nats] url";
+  if (has("uthorization") || has("uthentication") || has("nkey") || has("JWT"))
+    fix = "give [nats] credentials a .creds file, or the URL a user, that the server knows";
+  if (has("redential") && (has("open") || has("read") || has("No such")))
+    fix = "the file of [nats] credentials must be there and readable for the agent's user";
+  return {"connection", problem + "; samples would be kept for a while and sent when it answers",
+          fix};
+}
+
+/// What the server answered to one of our questions.
+void take(natsMsg* message, const std::string& inbox, std::vector<Question>& questions) {
+  const std::string_view subject = natsMsg_GetSubject(message);
+  size_t index = questions.size();
+  if (subject.size() > inbox.size() + 1)
+    index = static_cast<size_t>(std::atoi(subject.data() + inbox.size() + 1));
+  if (index >= questions.size()) return;
+  Question& question = questions[index];
+  question.answered = true;
+  const std::string status = bus::header(message, "Status");
+  const auto bytes = bus::payload(message);
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (status == "503") {
+    question.refusal = fmt::format("there is no stream {}", question.stream);
+  } else if (question.kind == Question::Kind::publish &&
+             text.find(kNotMatching) == std::string_view::npos) {
+    question.refusal = fmt::format("JetStream: {}", text.substr(0, 200));
+  }
+}
+
+BusFinding finding_of(const Question& question, Listener& listener, bool may_hear) {
+  const bool publish = question.kind == Question::Kind::publish;
+  if (listener.forbade(question.subject))
+    return forbidden(question.what, "publish", question.subject);
+  if (!question.answered)
+    return {question.what, fmt::format("no answer to {} within {} ms", question.subject, kWithinMs),
+            may_hear ? "does JetStream run there (jetstream { … } in nats-server's configuration), "
+                       "and may this user publish to it?"
+                     : "first let this user subscribe to its inbox, where answers come"};
+  if (question.refusal.empty()) return {question.what, {}, {}};
+  return {question.what, question.refusal,
+          publish ? "start the aggregator, which makes the streams, at this NATS server"
+                  : "start the aggregator: it makes the streams"};
+}
+
+/// One finding for each kind of thing: the first that is wrong, else that all is well.
+void add(std::vector<BusFinding>& findings, BusFinding finding) {
+  auto same = std::ranges::find(findings, finding.what, &BusFinding::what);
+  if (same == findings.end()) {
+    findings.push_back(std::move(finding));
+  } else if (same->problem.empty()) {
+    *same = std::move(finding);
+  }
+}
+
+std::vector<Question> questions_for(const Uplink::Options& options) {
+  using Kind = Question::Kind;
+  std::vector<std::string> services = options.services;
+  services.resize(std::min(services.size(), kMostServices));
+  std::vector<Question> questions;
+  auto ask = [&](Kind kind, std::string subject, const char* what, const char* stream) {
+    questions.push_back({kind, std::move(subject), what, stream});
+  };
+  for (const auto& service : services) {
+    ask(Kind::last_value,
+        bus::direct_get_subject(bus::kCommandStream, bus::command_subject(options.host, service)),
+        "last commands", bus::kCommandStream);
+    ask(Kind::last_value,
+        bus::direct_get_subject(bus::kAttentionStream, bus::attention_subject(service)),
+        "last attention", bus::kAttentionStream);
+  }
+  services.emplace_back("_host");
+  for (const auto& service : services) {
+    ask(Kind::publish, bus::sample_subject(service, options.host), "samples", bus::kInputStream);
+    ask(Kind::publish, bus::event_subject(service, options.host), "events", bus::kInputStream);
+  }
+  return questions;
+}
+
+void send(const bus::Connection& connection, const Question& question, const std::string& reply) {
+  natsMsg* raw = nullptr;
+  if (natsMsg_Create(&raw, question.subject.c_str(), reply.c_str(), nullptr, 0) != NATS_OK) return;
+  const bus::MessagePtr message(raw);
+  if (question.kind == Question::Kind::publish)
+    natsMsgHeader_Set(raw, "Nats-Expected-Stream", kNoStreamOfOurs);
+  natsConnection_PublishMsg(connection.get(), raw);
+}
+
+void listen(natsSubscription* inbox, const std::string& prefix, std::vector<Question>& questions) {
+  const auto end = Clock::now() + std::chrono::milliseconds(kWithinMs);
+  while (!std::ranges::all_of(questions, &Question::answered)) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
+    natsMsg* raw = nullptr;
+    if (left <= 0 || natsSubscription_NextMsg(&raw, inbox, left) != NATS_OK) return;
+    const bus::MessagePtr message(raw);
+    take(raw, prefix, questions);
+  }
+}
+
+}  // namespace
+
+std::vector<BusFinding> look_at_bus(const Uplink::Options& options) {
+  auto listener = std::make_shared<Listener>();
+  auto connection = bus::Connection::open({.urls = options.urls,
+                                           .credentials = options.credentials,
+                                           .name = "serin-agent check " + options.host,
+                                           .inbox_prefix = bus::agent_inbox_prefix(options.host)},
+                                          listener);
+  if (!connection) return {unreachable(connection.error().message)};
+  std::vector<BusFinding> findings{{"connection", {}, {}}};
+  const std::string inbox = (*connection)->new_inbox();
+  const std::string answers = inbox + ".*";
+  auto hears = (*connection)->subscribe_sync(answers);
+  const std::vector<std::pair<const char*, std::string>> heard = {
+      {"commands", bus::commands_of_host(options.host)}, {"attention", bus::kAttentionOfAll}};
+  std::vector<bus::SubscriptionPtr> subscriptions;
+  for (const auto& [what, subject] : heard)
+    if (auto made = (*connection)->subscribe_sync(subject))
+      subscriptions.push_back(std::move(*made));
+  auto questions = questions_for(options);
+  for (size_t i = 0; i < questions.size(); ++i)
+    send(**connection, questions[i], fmt::format("{}.{}", inbox, i));
+  natsConnection_FlushTimeout((*connection)->get(), kWithinMs);
+  if (hears) listen(hears->get(), inbox, questions);
+  const bool may_hear = hears && !listener->forbade(answers);
+  if (!may_hear)
+    add(findings, forbidden("answers", "subscribe", bus::agent_inbox_prefix(options.host) + ".>"));
+  for (const auto& [what, subject] : heard)
+    add(findings, listener->forbade(subject) ? forbidden(what, "subscribe", subject)
+                                             : BusFinding{what, {}, {}});
+  for (const auto& question : questions) add(findings, finding_of(question, *listener, may_hear));
+  return findings;
+}
+
+}  // namespace serin::agent
