@@ -73,7 +73,7 @@ Discovery discover(const HostTree& tree, const DiscoverOptions& options) {
 
 std::string printed(const Discovery& discovery, const fs::path& folder) {
   std::string text = toml_comment(fmt::format(
-      "{} unit{} listen and could be watched. discover --write {} writes these files.",
+      "{} unit{} could be watched. discover --write {} writes these files.",
       discovery.proposals.size(), discovery.proposals.size() == 1 ? "" : "s", folder.string()));
   for (const auto& note : discovery.left_out)
     text += toml_comment(fmt::format("left out: {}: {}", note.what, note.why));
