@@ -23,11 +23,18 @@ constexpr const char* kHelperFolder = "/etc/serin";  // the helper's own default
 constexpr uint64_t kBetweenLooksMs = 1000;
 constexpr uint64_t kMostMs = 3000;  // the helper has 2 s
 
+/// Without the user and the password that may stand in it.
+std::string shown(const std::string& url) {
+  const size_t scheme = url.find("://"), at = url.rfind('@');
+  if (scheme == std::string::npos || at == std::string::npos || at < scheme) return url;
+  return url.substr(0, scheme + 3) + url.substr(at + 1);
+}
+
 /// What NATS lets the agent do.
 std::vector<Line> check_bus(const AgentConfig& config, const std::string& boot_id,
                             std::vector<std::string> services) {
   const std::string urls =
-      fmt::format("{}{}", config.nats_urls.front(), config.nats_urls.size() > 1 ? " …" : "");
+      fmt::format("{}{}", shown(config.nats_urls.front()), config.nats_urls.size() > 1 ? " …" : "");
   std::vector<Line> lines;
   for (auto& finding : look_at_bus({.urls = config.nats_urls,
                        .credentials = config.credentials,

@@ -140,7 +140,7 @@ void put_values(std::string& out, const Sample& sample, size_t columns) {
 
 void put_service(std::string& out, const Sample& sample, size_t columns) {
   out +=
-      fmt::format("\n{}  {}  {}  ({} s to {})\n", sample.service,
+      fmt::format("\n{}  {}  {}  ({:.3g} s to {})\n", sample.service,
                   sample.version.empty() ? "version unknown" : sample.version, name(sample.phase),
                   sample.interval_us / kMicroseconds, clock_time(sample.wall_us));
   if (!sample.selected.empty() && sample.selected != sample.version)

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
+#include <deque>
 #include <mutex>
 
 #include "common/bus/connection.h"
@@ -28,6 +30,20 @@ class Listener : public bus::ConnectionListener {
     const std::lock_guard lock(mutex_);
     if (errors_.size() < kMostErrors) errors_.push_back(std::move(text));
   }
+  void keep(bus::MessagePtr message) {
+    const std::lock_guard lock(mutex_);
+    if (answers_.size() < kMostAnswers) answers_.push_back(std::move(message));
+    changed_.notify_one();
+  }
+  /// The next answer; null: none has come by then.
+  bus::MessagePtr next(Clock::time_point end) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_until(lock, end, [this] { return !answers_.empty(); });
+    if (answers_.empty()) return nullptr;
+    bus::MessagePtr message = std::move(answers_.front());
+    answers_.pop_front();
+    return message;
+  }
   /// The server forbade this subject.
   bool forbade(const std::string& subject) {
     const std::lock_guard lock(mutex_);
@@ -38,8 +54,10 @@ class Listener : public bus::ConnectionListener {
   }
 
  private:
-  static constexpr size_t kMostErrors = 1024;
+  static constexpr size_t kMostErrors = 1024, kMostAnswers = 1024;  // four questions a service
   std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<bus::MessagePtr> answers_;
   std::vector<std::string> errors_;
 };
 
@@ -148,15 +166,18 @@ void send(const bus::Connection& connection, const Question& question, const std
   natsConnection_PublishMsg(connection.get(), raw);
 }
 
-void listen(natsSubscription* inbox, const std::string& prefix, std::vector<Question>& questions) {
+/// On cnats' delivery thread. A subscription that is read by NextMsg would swallow "503".
+void on_answer(natsConnection*, natsSubscription*, natsMsg* raw, void* closure) {
+  bus::MessagePtr message(raw);
+  if (auto listener = bus::Closure::target<Listener>(closure)) listener->keep(std::move(message));
+}
+
+void listen(Listener& listener, const std::string& prefix, std::vector<Question>& questions) {
   const auto end = Clock::now() + std::chrono::milliseconds(kWithinMs);
   while (!std::ranges::all_of(questions, &Question::answered)) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
-    natsMsg* raw = nullptr;
-    if (left <= 0 || natsSubscription_NextMsg(&raw, inbox, left) != NATS_OK) return;
-    const bus::MessagePtr message(raw);
-    take(raw, prefix, questions);
+    const bus::MessagePtr message = listener.next(end);
+    if (!message) return;
+    take(message.get(), prefix, questions);
   }
 }
 
@@ -173,7 +194,8 @@ std::vector<BusFinding> look_at_bus(const Uplink::Options& options) {
   std::vector<BusFinding> findings{{"connection", {}, {}}};
   const std::string inbox = (*connection)->new_inbox();
   const std::string answers = inbox + ".*";
-  auto hears = (*connection)->subscribe_sync(answers);
+  const bus::Closure closure(listener);
+  const auto hears = (*connection)->subscribe(answers, on_answer, closure);
   const std::vector<std::pair<const char*, std::string>> heard = {
       {"commands", bus::commands_of_host(options.host)}, {"attention", bus::kAttentionOfAll}};
   std::vector<bus::SubscriptionPtr> subscriptions;
@@ -184,7 +206,7 @@ std::vector<BusFinding> look_at_bus(const Uplink::Options& options) {
   for (size_t i = 0; i < questions.size(); ++i)
     send(**connection, questions[i], fmt::format("{}.{}", inbox, i));
   natsConnection_FlushTimeout((*connection)->get(), kWithinMs);
-  if (hears) listen(hears->get(), inbox, questions);
+  if (hears) listen(*listener, inbox, questions);
   const bool may_hear = hears && !listener->forbade(answers);
   if (!may_hear)
     add(findings, forbidden("answers", "subscribe", bus::agent_inbox_prefix(options.host) + ".>"));
