@@ -230,7 +230,7 @@ TEST(ApacheFormats, AreReadAsOurs) {
             "apache");
   const auto timed = format_of_apache(R"(%v:%p %a %t "%r" %>s %b %{ms}T %{X-Id}o %{pid}P 100%%)");
   EXPECT_EQ(timed, R"($server_name:$server_port $remote_addr [$start_local] "$request" $status )"
-                   "$body_bytes_sent $request_time_ms $sent_http_x_id $apache_p_pid 100%");
+                   "$body_bytes_sent $request_time_ms $sent_http_x_id $apache_P_pid 100%");
   EXPECT_TRUE(LogFormat::compile(timed, {}));
 }
 
