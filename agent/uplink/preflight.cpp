@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <set>
 
 #include "common/bus/connection.h"
 #include "common/bus/subjects.h"
@@ -20,16 +21,13 @@ constexpr size_t kMostServices = 64;  // what holds for these holds for the rest
 constexpr const char* kNoStreamOfOurs = "SERIN_CHECK";
 constexpr std::string_view kNotMatching = "10060";  // JetStream: expected stream does not match
 
-/// Keeps what cnats' threads have to say.
+/// Keeps what cnats' delivery thread brings.
 class Listener : public bus::ConnectionListener {
  public:
   void link_connected() override {}
   void link_disconnected() override {}
   void link_closed() override {}
-  void link_error(std::string text) override {
-    const std::lock_guard lock(mutex_);
-    if (errors_.size() < kMostErrors) errors_.push_back(std::move(text));
-  }
+  void link_error(std::string) override {}  // only the last of several: see Permissions
   void keep(bus::MessagePtr message) {
     const std::lock_guard lock(mutex_);
     if (answers_.size() < kMostAnswers) answers_.push_back(std::move(message));
@@ -44,21 +42,33 @@ class Listener : public bus::ConnectionListener {
     answers_.pop_front();
     return message;
   }
-  /// The server forbade this subject.
-  bool forbade(const std::string& subject) {
-    const std::lock_guard lock(mutex_);
-    return std::ranges::any_of(errors_, [&](const std::string& error) {
-      return error.find("ermissions") != std::string::npos &&
-             error.find('"' + subject + '"') != std::string::npos;
-    });
-  }
 
  private:
-  static constexpr size_t kMostErrors = 1024, kMostAnswers = 1024;  // four questions a service
+  static constexpr size_t kMostAnswers = 1024;  // four questions a service
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<bus::MessagePtr> answers_;
-  std::vector<std::string> errors_;
+};
+
+/// Which subjects the server forbids. It says so before it answers the next ping, and cnats keeps
+/// its last words alone: so they are looked at after each thing that was tried.
+class Permissions {
+ public:
+  explicit Permissions(const bus::Connection& connection) : connection_(connection) {}
+  void tried(const std::string& subject) {
+    natsConnection_FlushTimeout(connection_.get(), kWithinMs);
+    const std::string words = connection_.last_error();
+    if (words.find("ermissions") != std::string::npos &&
+        words.find('"' + subject + '"') != std::string::npos)
+      forbidden_.insert(subject);
+  }
+  [[nodiscard]] bool forbid(const std::string& subject) const {
+    return forbidden_.contains(subject);
+  }
+
+ private:
+  const bus::Connection& connection_;
+  std::set<std::string> forbidden_;
 };
 
 struct Question {
@@ -108,19 +118,23 @@ void take(natsMsg* message, const std::string& inbox, std::vector<Question>& que
   }
 }
 
-BusFinding finding_of(const Question& question, Listener& listener, bool may_hear) {
-  const bool publish = question.kind == Question::Kind::publish;
-  if (listener.forbade(question.subject))
+BusFinding finding_of(const Question& question, const Permissions& permissions, bool may_hear) {
+  if (permissions.forbid(question.subject))
     return forbidden(question.what, "publish", question.subject);
-  if (!question.answered)
+  const bool publish = question.kind == Question::Kind::publish;
+  if (!question.answered) {
+    // Nobody answers for a stream that is not there, either.
+    std::string fix = publish ? "does JetStream run there (jetstream { … } in nats-server's "
+                                "configuration)?"
+                              : "start the aggregator, which makes the stream, and let this user "
+                                "publish to that subject";
+    if (!may_hear) fix = "first let this user subscribe to its inbox, where answers come";
     return {question.what, fmt::format("no answer to {} within {} ms", question.subject, kWithinMs),
-            may_hear ? "does JetStream run there (jetstream { … } in nats-server's configuration), "
-                       "and may this user publish to it?"
-                     : "first let this user subscribe to its inbox, where answers come"};
+            std::move(fix)};
+  }
   if (question.refusal.empty()) return {question.what, {}, {}};
   return {question.what, question.refusal,
-          publish ? "start the aggregator, which makes the streams, at this NATS server"
-                  : "start the aggregator: it makes the streams"};
+          "start the aggregator, which makes the streams, at this NATS server"};
 }
 
 /// One finding for each kind of thing: the first that is wrong, else that all is well.
@@ -192,28 +206,31 @@ std::vector<BusFinding> look_at_bus(const Uplink::Options& options) {
                                           listener);
   if (!connection) return {unreachable(connection.error().message)};
   std::vector<BusFinding> findings{{"connection", {}, {}}};
+  Permissions permissions(**connection);
   const std::string inbox = (*connection)->new_inbox();
   const std::string answers = inbox + ".*";
   const bus::Closure closure(listener);
   const auto hears = (*connection)->subscribe(answers, on_answer, closure);
-  const std::vector<std::pair<const char*, std::string>> heard = {
-      {"commands", bus::commands_of_host(options.host)}, {"attention", bus::kAttentionOfAll}};
-  std::vector<bus::SubscriptionPtr> subscriptions;
-  for (const auto& [what, subject] : heard)
-    if (auto made = (*connection)->subscribe_sync(subject))
-      subscriptions.push_back(std::move(*made));
-  auto questions = questions_for(options);
-  for (size_t i = 0; i < questions.size(); ++i)
-    send(**connection, questions[i], fmt::format("{}.{}", inbox, i));
-  natsConnection_FlushTimeout((*connection)->get(), kWithinMs);
-  if (hears) listen(*listener, inbox, questions);
-  const bool may_hear = hears && !listener->forbade(answers);
+  permissions.tried(answers);
+  const bool may_hear = hears && !permissions.forbid(answers);
   if (!may_hear)
     add(findings, forbidden("answers", "subscribe", bus::agent_inbox_prefix(options.host) + ".>"));
-  for (const auto& [what, subject] : heard)
-    add(findings, listener->forbade(subject) ? forbidden(what, "subscribe", subject)
-                                             : BusFinding{what, {}, {}});
-  for (const auto& question : questions) add(findings, finding_of(question, *listener, may_hear));
+  const std::vector<std::pair<const char*, std::string>> heard = {
+      {"commands", bus::commands_of_host(options.host)}, {"attention", bus::kAttentionOfAll}};
+  for (const auto& [what, subject] : heard) {
+    const auto subscription = (*connection)->subscribe_sync(subject);
+    permissions.tried(subject);
+    add(findings, permissions.forbid(subject) ? forbidden(what, "subscribe", subject)
+                                              : BusFinding{what, {}, {}});
+  }
+  auto questions = questions_for(options);
+  for (size_t i = 0; i < questions.size(); ++i) {
+    send(**connection, questions[i], fmt::format("{}.{}", inbox, i));
+    permissions.tried(questions[i].subject);
+    questions[i].answered = permissions.forbid(questions[i].subject);  // nothing more will come
+  }
+  if (may_hear) listen(*listener, inbox, questions);
+  for (const auto& question : questions) add(findings, finding_of(question, permissions, may_hear));
   return findings;
 }
 
