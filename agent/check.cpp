@@ -1,5 +1,4 @@
 #include <fmt/core.h>
-#include <unistd.h>
 #include <uv.h>
 
 #include <algorithm>
@@ -8,10 +7,12 @@
 
 #include "agent/program.h"
 #include "agent/rollback/client.h"
+#include "agent/sampler/check_report.h"
 #include "agent/sampler/helper_files.h"
+#include "agent/sampler/host_check.h"
 #include "agent/sampler/service_check.h"
 #include "agent/service/systemd_units.h"
-#include "agent/uplink/uplink.h"
+#include "agent/uplink/preflight.h"
 #include "common/loop.h"
 
 namespace serin::agent {
@@ -20,26 +21,50 @@ namespace {
 using Line = ServiceCheck::Line;
 constexpr const char* kHelperFolder = "/etc/serin";  // the helper's own default
 constexpr uint64_t kBetweenLooksMs = 1000;
-constexpr uint64_t kMostMs = 3000;  // the helper has 2 s, NATS a bit more than its connect timeout
+constexpr uint64_t kMostMs = 3000;  // the helper has 2 s
 
-void print(const Line& line) {
-  std::string_view mark = line.mark == Line::Mark::good   ? "ok  "
-                          : line.mark == Line::Mark::note ? "note"
-                                                          : "BAD ";
-  fmt::print("  {} {:<10} {}\n", mark, line.topic, line.text);
+/// Without the user and the password that may stand in it.
+std::string shown(const std::string& url) {
+  const size_t scheme = url.find("://"), at = url.rfind('@');
+  if (scheme == std::string::npos || at == std::string::npos || at < scheme) return url;
+  return url.substr(0, scheme + 3) + url.substr(at + 1);
 }
 
-/// Everything that needs the loop: connecting, asking the helper, waiting a second between the
+/// What NATS lets the agent do.
+std::vector<Line> check_bus(const AgentConfig& config, const std::string& boot_id,
+                            std::vector<std::string> services) {
+  const std::string urls =
+      fmt::format("{}{}", shown(config.nats_urls.front()), config.nats_urls.size() > 1 ? " …" : "");
+  std::vector<Line> lines;
+  for (auto& finding : look_at_bus({.urls = config.nats_urls,
+                       .credentials = config.credentials,
+                       .host = config.host,
+                       .boot_id = boot_id,
+                       .services = std::move(services)})) {
+    const bool connects = finding.what == "connection";
+    if (!finding.problem.empty())
+      lines.push_back({Line::Mark::bad, "nats",
+                       fmt::format("{}: {}", connects ? urls : finding.what, finding.problem),
+                       std::move(finding.fix)});
+    else
+      lines.push_back({Line::Mark::good,
+                       "nats",
+                       connects ? urls + " answers" : finding.what + " may pass",
+                       {}});
+  }
+  return lines;
+}
+
+/// Everything that needs the loop: asking the helper and systemd, waiting a second between the
 /// looks.
 class Inquiry {
  public:
-  Inquiry(const AgentConfig& config, std::vector<ServiceFile> services, std::string boot_id)
-      : config_(config), boot_id_(std::move(boot_id)) {
-    for (auto& service : services) checks_.emplace_back(std::move(service), boot_id_);
+  Inquiry(const AgentConfig& config, std::vector<ServiceFile> services, const std::string& boot_id)
+      : config_(config) {
+    for (auto& service : services) checks_.emplace_back(std::move(service), boot_id);
   }
 
   void run() {
-    connect();
     for (auto& check : checks_) {
       check.first(clock_.now());
       ask(check.name());
@@ -50,49 +75,32 @@ class Inquiry {
     loop_.run();
   }
 
-  bool report() {
-    bool good = say(host_lines());
-    for (auto& check : checks_) {
-      fmt::print("\nservice {}\n", check.name());
-      if (units_) check.no_units(units_->problem());
-      good = say(check.second(clock_.now(), journal_, words_[check.name()])) && good;
-    }
-    return good;
+  std::vector<Line> helper_lines() {
+    std::vector<Line> lines;
+    if (helper_answers_)
+      lines.push_back(
+          {Line::Mark::good, "helper", config_.helper_socket.string() + " answers", {}});
+    else if (!helper_problem_.empty())
+      lines.push_back({Line::Mark::bad, "helper", helper_problem_,
+                       "systemctl enable --now serin-rollback.socket; it answers root and the "
+                       "group serin alone"});
+    std::vector<std::string> names;
+    for (const auto& check : checks_) names.push_back(check.name());
+    for (auto& line : check_helper_files(kHelperFolder, config_.host, default_host_id(), names))
+      lines.push_back(std::move(line));
+    return lines;
   }
 
-  ~Inquiry() {
-    if (!uplink_) return;
-    uplink_->close(0, [this] { loop_.stop(); });
-    loop_.run();
+  std::vector<CheckReport::Part> service_parts() {
+    std::vector<CheckReport::Part> parts;
+    for (auto& check : checks_) {
+      if (units_) check.no_units(units_->problem());
+      parts.push_back({check.name(), check.second(clock_.now(), journal_, words_[check.name()])});
+    }
+    return parts;
   }
 
  private:
-  static bool say(const std::vector<Line>& lines) {
-    bool good = true;
-    for (const auto& line : lines) {
-      print(line);
-      good = good && line.mark != Line::Mark::bad;
-    }
-    return good;
-  }
-
-  void connect() {
-    auto uplink = Uplink::start(loop_.get(),
-                                {.urls = config_.nats_urls,
-                                 .credentials = config_.credentials,
-                                 .host = config_.host,
-                                 .boot_id = boot_id_,
-                                 .agent_start_us = clock_.now().boot_us,
-                                 .services = {}},
-                                {.on_command = [](const std::string&, const Bytes&) {},
-                                 .on_attention = [](const std::string&, uint32_t, uint32_t) {}});
-    if (uplink) {
-      uplink_ = std::move(*uplink);
-    } else {
-      nats_problem_ = uplink.error().message;
-    }
-  }
-
   void ask_units(ServiceCheck& check) {
     for (const auto& unit : check.units()) {
       if (!units_) units_.emplace(loop_.get());
@@ -118,58 +126,18 @@ class Inquiry {
   }
 
   void stop_when_done() {
-    bool nats = !uplink_ || uplink_->stats().connected;
-    bool units = std::ranges::all_of(checks_, &ServiceCheck::has_heard_all);
-    if (open_ == 0 && nats && units) loop_.stop();
-  }
-
-  std::vector<Line> host_lines() {
-    std::vector<Line> lines;
-    std::string urls =
-        fmt::format("{}{}", config_.nats_urls.front(), config_.nats_urls.size() > 1 ? " …" : "");
-    bool connected = uplink_ && uplink_->stats().connected;
-    if (uplink_ && !connected) nats_problem_ = uplink_->stats().last_error;
-    if (connected) {
-      lines.push_back({Line::Mark::good, "nats", urls + " answers"});
-    } else {
-      lines.push_back(
-          {Line::Mark::bad, "nats",
-           fmt::format("{}: {}; samples would be kept for a while and sent when it answers", urls,
-                       nats_problem_.empty() ? "no answer" : nats_problem_)});
-    }
-    std::string socket = config_.helper_socket.string();
-    if (helper_answers_)
-      lines.push_back({Line::Mark::good, "helper", socket + " answers"});
-    else if (!helper_problem_.empty())
-      lines.push_back({Line::Mark::bad, "helper", helper_problem_});
-    std::vector<std::string> names;
-    for (const auto& check : checks_) names.push_back(check.name());
-    for (auto& line : check_helper_files(kHelperFolder, config_.host, default_host_id(), names))
-      lines.push_back(std::move(line));
-    std::error_code error;
-    bool writable = std::filesystem::is_directory(config_.state_dir, error) &&
-                    ::access(config_.state_dir.c_str(), W_OK) == 0;
-    lines.push_back({writable ? Line::Mark::good : Line::Mark::bad, "state",
-                     fmt::format("{} {}", config_.state_dir.string(),
-                                 writable ? "is writable" : "is not a writable folder")});
-    if (::geteuid() == 0)
-      lines.push_back({Line::Mark::note, "user",
-                       "you are root and may read more than the agent: runuser -u serin -g serin -G adm -- "
-                       "serin-agent check shows what it sees"});
-    return lines;
+    if (open_ == 0 && std::ranges::all_of(checks_, &ServiceCheck::has_heard_all)) loop_.stop();
   }
 
   const AgentConfig& config_;
-  std::string boot_id_;
   HostClock clock_;
   VersionJournal journal_ = VersionJournal::load(config_.state_dir / "versions.journal");
   UvLoop loop_;
   HelperClient helper_{loop_.get(), config_.helper_socket};
-  std::unique_ptr<Uplink> uplink_;
   std::vector<ServiceCheck> checks_;
   std::optional<SystemdUnits> units_;  // after the checks that it tells
   std::map<std::string, HelperWord> words_;
-  std::string nats_problem_, helper_problem_;
+  std::string helper_problem_;
   bool helper_answers_ = false;
   int open_ = 0;
   UvTimer second_{loop_.get(), [this] { stop_when_done(); }};
@@ -178,29 +146,42 @@ class Inquiry {
 
 }  // namespace
 
-Result<bool> run_check(const Places& places) {
+Result<bool> run_check(const Places& places, Output output) {
   auto config = load_agent_config(places.config);
   if (!config) return std::unexpected(config.error());
   auto boot_id = read_boot_id();
   if (!boot_id) return std::unexpected(boot_id.error());
-  fmt::print("serin-agent {} on {}, configured by {}\n", SERIN_VERSION, config->host,
-             places.config.string());
-  bool good = true;
+  CheckReport report{.version = SERIN_VERSION,
+                     .host = config->host,
+                     .config = places.config.string(),
+                     .parts = {{}}};
+  std::vector<Line> host;
   std::vector<ServiceFile> services;
+  std::vector<std::string> names;
   for (auto& [file, service] : load_service_folder(places.services)) {
     if (service) {
+      names.push_back(service->name);
       services.push_back(std::move(*service));
     } else {
-      print({Line::Mark::bad, "config", service.error().message});
-      good = false;
+      host.push_back({Line::Mark::bad, "config", service.error().message,
+                      "correct it: serin-service(5) has every key"});
     }
   }
   if (services.empty())
-    print({Line::Mark::bad, "config", places.services.string() + ": no service to watch"});
-  good = good && !services.empty();
-  Inquiry inquiry(*config, std::move(services), std::move(*boot_id));
+    host.push_back({Line::Mark::bad, "config", places.services.string() + ": no service to watch",
+                    "serin-agent discover proposes a file for each unit that listens"});
+  auto take = [&host](std::vector<Line> lines) {
+    for (auto& line : lines) host.push_back(std::move(line));
+  };
+  take(check_bus(*config, *boot_id, std::move(names)));
+  Inquiry inquiry(*config, std::move(services), *boot_id);
   inquiry.run();
-  return inquiry.report() && good;
+  take(inquiry.helper_lines());
+  take(check_host(*config));
+  report.parts.front().lines = std::move(host);
+  for (auto& part : inquiry.service_parts()) report.parts.push_back(std::move(part));
+  fmt::print("{}", output == Output::json ? report.json() + "\n" : report.text());
+  return report.is_good();
 }
 
 }  // namespace serin::agent

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "agent/facts/fact_book.h"
+#include "agent/live/live_uplink.h"
 #include "agent/program.h"
 #include "agent/rollback/client.h"
 #include "agent/sampler/readiness_facts.h"
@@ -71,7 +72,8 @@ class Agent {
                if (sampler_) sampler_->attention(service, interval_ms, lasting_seconds);
              }});
     if (!uplink) return std::unexpected(uplink.error());
-    uplink_ = std::move(*uplink);
+    uplink_ = std::make_unique<LiveUplink>(std::move(*uplink), config_.host);
+    open_live_socket();
     facts_.emplace(
         [this](Event told, const Moment& now) { uplink_->send(std::move(told), now.boot_us); });
     relay_.emplace(
@@ -101,7 +103,8 @@ class Agent {
                                       .helper = std::move(port),
                                       .state_dir = config_.state_dir,
                                       .units = units_for(services),
-                                      .facts = &*facts_},
+                                      .facts = &*facts_,
+                                      .metrics_file = config_.metrics_file},
                      *uplink_);
     for (auto& service : services) {
       std::string name = service.name;
@@ -128,6 +131,14 @@ class Agent {
     return units_ ? &*units_ : nullptr;
   }
 
+  /// Nothing depends on it: without it `serin-agent top` has nothing to show.
+  void open_live_socket() {
+    auto live = LiveSocket::make(loop_.get(), config_.live_socket);
+    if (!live) return log::info("no live view for `serin-agent top`: {}", live.error().message);
+    live_ = std::move(*live);
+    uplink_->tell(live_.get());
+  }
+
   void stop() {
     if (std::exchange(stopping_, true)) return;
     notify_manager("STOPPING=1");
@@ -141,7 +152,8 @@ class Agent {
   UvLoop loop_;
   Watchdog watchdog_{loop_.get()};
   HelperClient helper_{loop_.get(), config_.helper_socket};
-  std::unique_ptr<Uplink> uplink_;
+  std::unique_ptr<LiveSocket> live_;
+  std::unique_ptr<LiveUplink> uplink_;
   std::optional<FactBooks> facts_;
   std::optional<CommandRelay> relay_;
   std::optional<SystemdUnits> units_;

@@ -46,6 +46,12 @@ Result<AgentConfig> read(ConfigTable& root) {
   if (auto agent = root.table("agent")) {
     read_path(*agent, "state_dir", config.state_dir);
     read_path(*agent, "helper_socket", config.helper_socket);
+    if (agent->has("state_dir")) config.live_socket = config.state_dir / "live.sock";
+    read_path(*agent, "live_socket", config.live_socket);
+    if (agent->has("metrics_file")) {
+      config.metrics_file.emplace();
+      read_path(*agent, "metrics_file", *config.metrics_file);
+    }
   }
   if (auto outcome = root.finish(); !outcome) return std::unexpected(outcome.error());
   return config;

@@ -20,6 +20,8 @@ namespace serin::agent {
 ///   [agent]
 ///   state_dir = "/var/lib/serin/agent"
 ///   helper_socket = "/run/serin/rollback.sock"
+///   live_socket = "/run/serin/agent/live.sock"   # default: live.sock in another state_dir
+///   metrics_file = "/var/lib/prometheus/node-exporter/serin.prom"
 struct AgentConfig {
   std::vector<std::string> nats_urls;
   std::optional<std::filesystem::path> credentials;
@@ -27,6 +29,8 @@ struct AgentConfig {
   std::vector<std::pair<std::string, std::string>> labels;
   std::filesystem::path state_dir = "/var/lib/serin/agent";
   std::filesystem::path helper_socket = "/run/serin/rollback.sock";
+  std::filesystem::path live_socket = "/run/serin/agent/live.sock";
+  std::optional<std::filesystem::path> metrics_file;  ///< what it costs, in Prometheus' text format
 };
 
 /// All problems at once, each with file and line.

@@ -24,7 +24,8 @@ Line host_line(const fs::path& file, const std::string& agent_host, const std::s
     if (!table) {
       return {Line::Mark::note, "helper",
               fmt::format("whether it acts for \"{}\" is unknown: {}", agent_host,
-                          table.error().message)};
+                          table.error().message),
+              fmt::format("let the agent's user read it: chmod 0644 {}", file.string())};
     }
     if (auto named = table->string("host")) {
       host = *named;
@@ -34,9 +35,10 @@ Line host_line(const fs::path& file, const std::string& agent_host, const std::s
   if (host == agent_host)
     return {Line::Mark::good, "helper", fmt::format("acts for \"{}\" ({})", host, whence)};
   return {Line::Mark::bad, "helper",
-          fmt::format("acts for \"{}\" ({}) and would refuse what is meant for \"{}\": put host = "
-                      "\"{}\" into {}, unless it runs with --host",
-                      host, whence, agent_host, agent_host, file.string())};
+          fmt::format("acts for \"{}\" ({}) and would refuse what is meant for \"{}\"", host,
+                      whence, agent_host),
+          fmt::format("put host = \"{}\" into {}, unless it runs with --host", agent_host,
+                      file.string())};
 }
 
 }  // namespace
@@ -49,9 +51,9 @@ std::vector<Line> check_helper_files(const fs::path& folder, const std::string& 
   for (const std::string& service : services) holds.push_back(folder / "hold.d" / service);
   for (const fs::path& hold : holds) {
     if (may_be_there(hold))
-      lines.push_back(
-          {Line::Mark::bad, "hold",
-           fmt::format("{} holds back every action; remove it to end that", hold.string())});
+      lines.push_back({Line::Mark::bad, "hold",
+                       fmt::format("{} holds back every action", hold.string()),
+                       fmt::format("rm {}, when whoever made it agrees", hold.string())});
   }
   return lines;
 }

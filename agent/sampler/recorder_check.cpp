@@ -12,7 +12,9 @@ std::vector<ServiceCheck::Line> check_recorder(const ServiceFile& service, size_
   HostClock clock;
   auto source = RecorderSource::make(
       service, index, {.state_dir = {}, .judge = {.boot_id = std::string(boot_id)}}, clock);
-  if (!source) return {{Line::Mark::bad, "requests", source.error().message}};
+  const std::string include =
+      "does the application include serin_recorder.h, and may its user write into that folder?";
+  if (!source) return {{Line::Mark::bad, "requests", source.error().message, include}};
   Tallies tallies(service.business.size());
   (*source)->poll(timeline, clock.now().wall_us, tallies);
   std::vector<Line> lines;
@@ -20,7 +22,8 @@ std::vector<ServiceCheck::Line> check_recorder(const ServiceFile& service, size_
   uint64_t requests = 0;
   for (const auto& file : (*source)->words()) {
     if (!file.trouble.empty()) {
-      lines.push_back({Line::Mark::bad, "requests", file.trouble});
+      lines.push_back({Line::Mark::bad, "requests", file.trouble,
+                       "restart the process with the serin_recorder.h of this version"});
       continue;
     }
     ++recording;
@@ -34,7 +37,7 @@ std::vector<ServiceCheck::Line> check_recorder(const ServiceFile& service, size_
   std::string problem = (*source)->problem();
   if (problem.empty() && recording == 0)
     problem = fmt::format("no process of it records in {}", (*source)->folder().string());
-  if (recording == 0) lines.push_back({Line::Mark::bad, "requests", problem});
+  if (recording == 0) lines.push_back({Line::Mark::bad, "requests", problem, include});
   return lines;
 }
 

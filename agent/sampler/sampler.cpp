@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "agent/sampler/agent_self.h"
 #include "common/log.h"
 
 namespace serin::agent {
@@ -32,6 +31,7 @@ Sampler::Sampler(Options options, Uplink& uplink)
       host_facts_(options_.roots),
       datagrams_(options_.loop),
       timer_(options_.loop, [this] { tick(); }) {
+  if (options_.metrics_file) metrics_file_.emplace(*options_.metrics_file);
   if (options_.state_dir) journal_ = VersionJournal::load(journal_file(*options_.state_dir));
   if (!journal_.problem().empty()) log::warning("{}", journal_.problem());
   auto names = NameWatch::make(options_.loop);
@@ -80,12 +80,17 @@ void Sampler::start() {
 
 void Sampler::plan_tick() {
   uv_update_time(options_.loop);  // the work of this turn must not shift the next tick
-  timer_.start(until_whole_second_ms(options_.clock->now().wall_us));
+  const Moment now = options_.clock->now();
+  const uint64_t wait_ms = until_whole_second_ms(now.wall_us);
+  due_boot_us_ = now.boot_us + wait_ms * 1000;
+  timer_.start(wait_ms);
 }
 
 void Sampler::tick() {
   Moment now = options_.clock->now();
-  if (now.boot_us - last_tick_.boot_us > kLateTickUs) ++late_ticks_;
+  if (now.boot_us - last_tick_.boot_us > kLateTickUs) ++counts_.late_ticks;
+  if (now.boot_us > due_boot_us_)
+    counts_.worst_late_us = std::max(counts_.worst_late_us, now.boot_us - due_boot_us_);
   last_tick_ = now;
   if (names_) names_->retry_absent();
   for (auto& service : services_) service->tick(now);
@@ -121,9 +126,12 @@ void Sampler::heartbeat(const Moment& now) {
   beat.interval_us = static_cast<uint32_t>(
       std::clamp<uint64_t>(now.boot_us - last_beat_.boot_us, 1, kMostIntervalUs));
   beat.wall_us = now.wall_us;
-  uint64_t skipped = 0;
-  for (const auto& service : services_) skipped += service->lines_skipped();
-  beat.self = agent_self(uplink_.stats(), skipped, late_ticks_);
+  counts_.lines_skipped = 0;
+  for (const auto& service : services_) counts_.lines_skipped += service->lines_skipped();
+  const Uplink::Stats stats = uplink_.stats();
+  beat.self = agent_self(stats, counts_);
+  counts_.worst_late_us = 0;
+  if (metrics_file_) metrics_file_->write(*beat.self, stats);
   last_beat_ = now;
   uplink_.send(std::move(beat), now.boot_us);
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "agent/facts/host_facts.h"
 #include "agent/probe/socket_probe.h"
 #include "agent/request/datagrams.h"
+#include "agent/sampler/agent_self.h"
 #include "agent/sampler/service_watch.h"
 #include "agent/service/name_watch.h"
 #include "common/loop.h"
@@ -33,6 +35,7 @@ class Sampler {
     FactBooks* facts = nullptr;    ///< the same; null: none are told
     HostRoots roots;               ///< where facts are read
     CgroupRoots cgroups = CgroupRoots::of_this_machine();
+    std::optional<std::filesystem::path> metrics_file;  ///< what the agent costs, for Prometheus
   };
 
   Sampler(Options options, Uplink& uplink);
@@ -65,7 +68,9 @@ class Sampler {
   std::vector<std::unique_ptr<ServiceWatch>> services_;
   UvTimer timer_;
   Moment last_tick_, last_beat_;
-  uint64_t late_ticks_ = 0;
+  uint64_t due_boot_us_ = 0;  ///< when the tick that is planned should come
+  LoopCounts counts_;
+  std::optional<MetricsFile> metrics_file_;
 };
 
 /// Milliseconds from `wall_us` to the next whole second, at least 200: a timer that fires a moment

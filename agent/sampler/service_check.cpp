@@ -2,8 +2,11 @@
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
+#include <grp.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "agent/request/line_reader.h"
 #include "agent/request/log_format.h"
@@ -55,6 +58,36 @@ std::vector<std::string> other_releases(const fs::path& folder, const std::strin
   }
   std::ranges::sort(names);
   return names;
+}
+
+/// The group that may read a log is the way in: nobody need open it to the world.
+std::string fix_of_log(const fs::path& log) {
+  struct stat info {};
+  if (::stat(log.c_str(), &info) != 0)
+    return errno == EACCES ? fmt::format("let the agent's user into {}: setfacl -m u:serin:x {}",
+                                         log.parent_path().string(), log.parent_path().string())
+                           : "correct `path`, or start the server that makes it";
+  if ((info.st_mode & S_IRGRP) == 0) return fmt::format("chmod g+r {}", log.string());
+  const group* owner = ::getgrgid(info.st_gid);
+  const std::string name = owner == nullptr ? std::to_string(info.st_gid) : owner->gr_name;
+  if (name == "adm") return "usermod -aG adm serin, or SupplementaryGroups=adm in the unit";
+  return fmt::format(
+      "chgrp adm {}, or a drop-in for serin-agent.service with "
+      "SupplementaryGroups={}",
+      log.string(), name);
+}
+
+/// By the first word of the helper's reason, which names the refusal.
+std::string fix_of_readiness(std::string_view text) {
+  auto is = [&](std::string_view refusal) { return text.starts_with(refusal); };
+  if (is("held")) return "remove the file in /etc/serin that holds it, when whoever made it agrees";
+  if (is("target")) return "keep an older release that can be started: its files whole and root's";
+  if (is("action")) return "correct the [[rollback]] of the service's file";
+  if (is("ambiguous")) return "restart the service, so that one version runs for certain";
+  if (is("not_running")) return "start the service";
+  if (is("service"))
+    return "the service's file must be root's, with mode 0644, where the helper looks";
+  return "`journalctl -u serin-rollback` says more";
 }
 
 }  // namespace
@@ -124,7 +157,8 @@ std::vector<ServiceCheck::Line> ServiceCheck::second(const Moment& now,
   say_sockets(now);
   if (service_.requests.empty())
     say(Mark::note, "requests",
-        "none configured: only the process is watched, no errors and no latency");
+        "none configured: only the process is watched, no errors and no latency",
+        "add a [[requests]]: `serin-agent discover --unit UNIT --probe` proposes one");
   for (size_t i = 0; i < service_.requests.size(); ++i)
     service_.requests[i].source == "recorder" ? say_recorder(i, now) : say_requests(i);
   say_business();
@@ -133,7 +167,9 @@ std::vector<ServiceCheck::Line> ServiceCheck::second(const Moment& now,
 }
 
 void ServiceCheck::say_process(const Moment& now) {
-  if (!find_problem_.empty()) return say(Mark::bad, "process", find_problem_);
+  if (!find_problem_.empty())
+    return say(Mark::bad, "process", find_problem_,
+               "correct pid_file or exe in the service's file");
   if (!process_) {
     std::string where = "nothing runs";
     if (const auto* by = std::get_if<ServiceFile::ByPidFile>(&service_.process))
@@ -142,7 +178,9 @@ void ServiceCheck::say_process(const Moment& now) {
       where = fmt::format("nothing runs: no process has the executable {}", by->path.string());
     if (!units().empty() && words_.size() < units().size())
       where = "cannot be seen: without systemd's word nobody knows which one it is";
-    return say(Mark::bad, "process", where);
+    return say(Mark::bad, "process", where,
+               units().empty() ? "start it, or correct pid_file or exe in the service's file"
+                               : fmt::format("systemctl start {}", units().front()));
   }
   Moment start = moment_of_ticks(process_->start_ticks, now);
   say(Mark::good, "process",
@@ -158,7 +196,9 @@ std::string ServiceCheck::generation() const {
 void ServiceCheck::say_version(const Moment& now, const HelperWord& helper) {
   VersionSource source(service_);
   source.look();
-  if (!source.problem().empty()) say(Mark::bad, "version", source.problem());
+  if (!source.problem().empty())
+    say(Mark::bad, "version", source.problem(),
+        "correct `version` in the service's file, or let the agent's user read what it names");
   std::string selected = source.selected();
   if (process_) {
     auto running = running_release(process_->pid, source.releases());
@@ -179,7 +219,11 @@ void ServiceCheck::say_version(const Moment& now, const HelperWord& helper) {
                                         : "the program lies in no release; ",
                       source.path().empty()
                           ? "no link or file is configured"
-                          : source.path().string() + " changed at or after the process's start"));
+                          : source.path().string() + " changed at or after the process's start"),
+          running.forbidden ? "start the helper: systemctl enable --now serin-rollback.socket"
+          : source.path().empty()
+              ? "start the helper, which reads build-ids, or give `version` a link, file or package"
+              : "restart the service after a change of it, so that one belongs to the other");
     } else {
       say(Mark::good, "version", fmt::format("{} runs ({})", running.version, how));
     }
@@ -187,13 +231,16 @@ void ServiceCheck::say_version(const Moment& now, const HelperWord& helper) {
   if (selected.empty()) return;
   bool other = !running_version_.empty() && selected != running_version_;
   say(other ? Mark::note : Mark::good, "selected",
-      fmt::format("{} is what the next start takes", selected));
+      fmt::format("{} is what the next start takes", selected),
+      other ? "restart the service, if that is what should run" : "");
 }
 
 void ServiceCheck::say_metrics() {
   if (!probe_ || !reading_) return;
   auto later = probe_->read();
-  if (!later) return say(Mark::bad, "metrics", "the process ended meanwhile");
+  if (!later)
+    return say(Mark::bad, "metrics", "the process ended meanwhile",
+               "is it in a crash loop? Look again when it stays up");
   ProcessMetrics metrics = difference(*reading_, *later);
   say(Mark::good, "metrics",
       fmt::format("{:.3f} s CPU in this second, {}, {}, {}{}", metrics.cpu_seconds.value_or(0),
@@ -210,7 +257,8 @@ void ServiceCheck::say_metrics() {
   if (const std::string waits = hindrances(metrics); !waits.empty())
     say(Mark::good, "waits", waits + " in this second");
   for (const auto& absent : probe_->absent())
-    say(Mark::note, "cannot see", fmt::format("{}: {}", absent.metric, absent.reason));
+    say(Mark::note, "cannot see", fmt::format("{}: {}", absent.metric, absent.reason),
+        "nothing need be done: it is then not judged; watch by `unit` to see most of a unit's");
 }
 
 void ServiceCheck::say_sockets(const Moment& now) {
@@ -236,11 +284,14 @@ void ServiceCheck::say_page(size_t index) {
       fmt::format("http://{}:{}{}", requests.url.host, requests.url.port, requests.url.target);
   auto report = scrape_once(service_, index);
   if (!report)
-    return say(Mark::bad, "requests", fmt::format("{}: {}", url, report.error().message));
+    return say(Mark::bad, "requests", fmt::format("{}: {}", url, report.error().message),
+               fmt::format("does `curl {}` answer here? Else correct url", url));
   say(report->series == 0 ? Mark::bad : Mark::good, "requests",
-      fmt::format("{}: {} of its {} series are meant", url, report->series, report->lines));
+      fmt::format("{}: {} of its {} series are meant", url, report->series, report->lines),
+      report->series == 0 ? fmt::format("name counters that `curl {}` shows", url) : "");
   if (!requests.latency.empty() && report->edges.empty())
-    say(Mark::note, "cannot see", "latency: no classic histogram of that name is on the page");
+    say(Mark::note, "cannot see", "latency: no classic histogram of that name is on the page",
+        "name a metric of which the page has NAME_bucket lines");
   if (report->edges.empty()) return;
   double widest = 1;
   for (size_t i = 1; i < report->edges.size(); ++i)
@@ -248,7 +299,8 @@ void ServiceCheck::say_page(size_t index) {
       widest = std::max(widest, report->edges[i] / report->edges[i - 1]);
   say(Mark::note, "latency",
       fmt::format("known to the histogram's own {} edges, {} s to {} s: within a factor of {:.3g}",
-                  report->edges.size(), report->edges.front(), report->edges.back(), widest));
+                  report->edges.size(), report->edges.front(), report->edges.back(), widest),
+      "nothing need be done; more buckets in the application show smaller changes");
 }
 
 void ServiceCheck::say_log(size_t index) {
@@ -259,13 +311,15 @@ void ServiceCheck::say_log(size_t index) {
   for (const auto& one : service_.classes)
     if (one.field) wanted.fields.push_back(*one.field);
   auto format = LogFormat::compile(requests.format, wanted);
-  if (!format) return say(Mark::bad, "requests", format.error().message);
+  if (!format)
+    return say(Mark::bad, "requests", format.error().message,
+               "copy the log_format as the server's configuration has it, or name a preset");
   if (requests.source == "syslog")
     return say(Mark::good, "requests",
                fmt::format("by syslog to {} with the tag {}{}", requests.listen, requests.tag,
                            format->has_latency() ? "" : "; no latency, as the format has none"));
   auto reader = LineReader::open(requests.path);
-  if (!reader) return say(Mark::bad, "requests", reader.error().message);
+  if (!reader) return say(Mark::bad, "requests", reader.error().message, fix_of_log(requests.path));
   uint64_t size = reader->size();
   reader->seek(size > kLogBytes ? size - kLogBytes : 0);
   uint64_t lines = 0, parsed = 0, errors = 0;
@@ -283,17 +337,22 @@ void ServiceCheck::say_log(size_t index) {
   };
   reader->read(look, kLogBytes, counts);
   if (lines == 0)
-    return say(Mark::note, "requests", fmt::format("{}: empty so far", requests.path.string()));
+    return say(Mark::note, "requests", fmt::format("{}: empty so far", requests.path.string()),
+               "send one request and look again: the format is tried on real lines");
   say(parsed * 2 < lines ? Mark::bad : Mark::good, "requests",
       fmt::format("{}: {} of the last {} lines have the format, {} of them errors",
-                  requests.path.string(), parsed, lines, errors));
+                  requests.path.string(), parsed, lines, errors),
+      parsed * 2 < lines ? "make `format` what the server writes: see the line below" : "");
   if (!example.empty())
-    say(Mark::note, "requests", fmt::format("a line without the format: {}", example));
+    say(Mark::note, "requests", fmt::format("a line without the format: {}", example),
+        "lines of other kinds are skipped and counted; many of them mean another format");
   if (!format->has_latency())
-    say(Mark::note, "cannot see", "latency: the log format has no $request_time");
+    say(Mark::note, "cannot see", "latency: the log format has no $request_time",
+        "append $request_time (nginx) or %D (Apache) to the server's format, then here");
   if (!format->has_time())
     say(Mark::note, "cannot see",
-        "when a request ended: the log format has no time, the moment of reading is taken");
+        "when a request ended: the log format has no time, the moment of reading is taken",
+        "put $time_local or $msec into the format");
 }
 
 void ServiceCheck::say_recorder(size_t index, const Moment& now) {
@@ -308,17 +367,22 @@ void ServiceCheck::say_business() {
   for (const auto& business : service_.business)
     if (!business.has_source())
       say(Mark::note, "cannot see",
-          fmt::format("{}: no log field or metric is configured for it", business.name));
+          fmt::format("{}: no log field or metric is configured for it", business.name),
+          "give it `field` and `equals`, or `metric`");
 }
 
 void ServiceCheck::say_rollback(const VersionJournal& journal, const HelperWord& helper) {
   if (service_.rollback.empty())
-    return say(Mark::note, "rollback", "none configured: Serin can only tell, not act");
+    return say(Mark::note, "rollback", "none configured: Serin can only tell, not act",
+               "add a [[rollback]]: serin-service(5)");
   const auto& action = service_.rollback.front();
   if (!helper.inspect)
-    say(Mark::bad, "rollback", fmt::format("the helper: {}", helper.inspect.error().message));
+    say(Mark::bad, "rollback", fmt::format("the helper: {}", helper.inspect.error().message),
+        "systemctl enable --now serin-rollback.socket");
   if (helper.inspect && helper.inspect->answer == HelperAnswer::refused)
-    say(Mark::bad, "rollback", fmt::format("the helper refuses: {}", helper.inspect->text));
+    say(Mark::bad, "rollback", fmt::format("the helper refuses: {}", helper.inspect->text),
+        fmt::format("the service's file must be root's and nobody else's to write: chown root: and "
+                    "chmod 0644; `journalctl -u serin-rollback` says more"));
   if (action.action == "release_symlink") say_link(action, journal);
   for (const auto& each : service_.rollback) say_action(each);
   if (helper.status) say_preflight(*helper.status);
@@ -331,18 +395,21 @@ void ServiceCheck::say_action(const ServiceFile::Rollback& action) {
   if (action.action == "command") {
     bool there = !action.argv.empty() && fs::exists(action.argv[0], error);
     say(there ? Mark::good : Mark::bad, "rollback",
-        fmt::format("runs {}{}", fmt::join(action.argv, " "), there ? "" : ": no such program"));
+        fmt::format("runs {}{}", fmt::join(action.argv, " "), there ? "" : ": no such program"),
+        there ? "" : "install it, or correct `command`");
   } else if (action.action == "package") {
     say(Mark::note, "rollback",
-        fmt::format(
-            "puts package {} back; apt or dnf is asked whether it could only when it must: try "
-            "`apt-get --simulate install --allow-downgrades {}=VERSION`",
-            fmt::join(action.packages, ", "), action.packages.front()));
+        fmt::format("puts package {} back; apt or dnf is asked whether it could only when it must",
+                    fmt::join(action.packages, ", ")),
+        fmt::format("try `apt-get --simulate install --allow-downgrades {}=VERSION`",
+                    action.packages.front()));
   } else if (action.action == "flag") {
     bool there = fs::exists(action.flag.file, error) || error;
     say(there ? Mark::note : Mark::bad, "rollback",
         fmt::format("turns flag {} off in {}{}", action.flag.name, action.flag.file.string(),
-                    there ? "; the version then runs on" : ": no such file"));
+                    there ? "; the version then runs on" : ": no such file"),
+        there ? "put an action behind it that changes the version, for when that does not help"
+              : "correct `file`");
   }
 }
 
@@ -354,10 +421,13 @@ void ServiceCheck::say_preflight(const HelperReply& status) {
           fmt::format("the helper could go back to {} now", status.ready_target));
       break;
     case Ready::no:
-      say(Mark::bad, "preflight", "the helper could not go back now: " + status.ready_text);
+      say(Mark::bad, "preflight", "the helper could not go back now: " + status.ready_text,
+          fix_of_readiness(status.ready_text));
       break;
     case Ready::unknown:
-      if (!status.ready_text.empty()) say(Mark::note, "preflight", status.ready_text);
+      if (!status.ready_text.empty())
+        say(Mark::note, "preflight", status.ready_text,
+            "the first version that passes becomes one; `serinctl drill` rehearses it");
       break;
   }
 }
@@ -369,11 +439,14 @@ void ServiceCheck::say_link(const ServiceFile::Rollback& action, const VersionJo
       symlink && link.empty())
     link = symlink->link;
   auto value = read_version_link(link, action.releases);
-  if (!value) return say(Mark::bad, "rollback", value.error().message);
+  if (!value)
+    return say(Mark::bad, "rollback", value.error().message,
+               "the link must lead to a folder in `releases`: ln -sfn");
   if (!fs::is_directory(action.releases / value->version, error))
     return say(Mark::bad, "rollback",
                fmt::format("{} leads to {}, which is not in {}", link.string(), value->version,
-                           action.releases.string()));
+                           action.releases.string()),
+               "correct `releases`: it is the folder that the link's target lies in");
   const std::string& current = running_version_.empty() ? value->version : running_version_;
   const GenerationRecord* last = journal.last(service_.name);
   std::string previous = last == nullptr            ? std::string{}
@@ -386,14 +459,15 @@ void ServiceCheck::say_link(const ServiceFile::Rollback& action, const VersionJo
   auto others = other_releases(action.releases, current);
   if (others.empty())
     return say(Mark::bad, "rollback",
-               fmt::format("{} holds no release but {}: keep the one before it there",
-                           action.releases.string(), current));
+               fmt::format("{} holds no release but {}", action.releases.string(), current),
+               "let the deploy keep the release before it there");
   say(Mark::note, "rollback",
       previous.empty()
           ? fmt::format("what ran before {} is not known yet; in {}: {}", current,
                         action.releases.string(), fmt::join(others, ", "))
           : fmt::format("{} ran before {} and is gone from {}; there are: {}", previous, current,
-                        action.releases.string(), fmt::join(others, ", ")));
+                        action.releases.string(), fmt::join(others, ", ")),
+      "it becomes known at the next deploy; keep at least two releases");
 }
 
 }  // namespace serin::agent

@@ -33,6 +33,7 @@ class ServiceCheck {
   struct Line {
     enum class Mark { good, note, bad } mark;
     std::string topic, text;
+    std::string fix;  ///< what to do about it: never empty where the mark is not good
   };
 
   ServiceCheck(ServiceFile service, std::string boot_id)
@@ -52,8 +53,11 @@ class ServiceCheck {
 
  private:
   using Mark = Line::Mark;
-  void say(Mark mark, std::string topic, std::string text) {
-    lines_.push_back({.mark = mark, .topic = std::move(topic), .text = std::move(text)});
+  void say(Mark mark, std::string topic, std::string text, std::string fix = {}) {
+    lines_.push_back({.mark = mark,
+                      .topic = std::move(topic),
+                      .text = std::move(text),
+                      .fix = std::move(fix)});
   }
   void look_at(int32_t pid, const CgroupFolders& cgroup);
   void say_units();

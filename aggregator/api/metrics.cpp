@@ -129,6 +129,32 @@ void add_readiness(Families& out, const LiveView& view) {
   }
 }
 
+/// What the agents say of themselves, summed over the hosts. Gauges: a host that leaves takes its
+/// part along.
+void add_agents(Families& out, const LiveView& view) {
+  std::map<std::string, AgentSelf> agents;  // a host has one, and a view for each service
+  for (const auto& host : view.hosts("", core::FactScope::few))
+    if (host.agent && !host.gone) agents.try_emplace(host.host, *host.agent);
+  const auto sum = [&](const char* name, const char* help, auto AgentSelf::* value) {
+    double total = 0;
+    for (const auto& [host, self] : agents) total += static_cast<double>(self.*value);
+    out.gauge(name, help, total);
+  };
+  out.gauge("serin_agents", "Hosts whose agent tells of itself",
+            static_cast<double>(agents.size()));
+  sum("serin_agents_cpu_seconds", "CPU time of the agents since their start",
+      &AgentSelf::cpu_seconds);
+  sum("serin_agents_resident_memory_bytes", "Memory of the agents", &AgentSelf::rss_bytes);
+  sum("serin_agents_messages_dropped", "Messages that agents gave up unsent since their start",
+      &AgentSelf::ring_dropped);
+  sum("serin_agents_reconnects", "Times that agents came back to NATS since their start",
+      &AgentSelf::reconnects);
+  sum("serin_agents_lines_skipped", "Log lines that agents could not read since their start",
+      &AgentSelf::lines_skipped);
+  sum("serin_agents_late_ticks", "Samples that agents took late since their start",
+      &AgentSelf::late_ticks);
+}
+
 void add_fleet(Families& out, const LiveView& view) {
   const std::string hosts_help = "Hosts by service and the version they run";
   for (const auto& service : view.services()) {
@@ -139,6 +165,7 @@ void add_fleet(Families& out, const LiveView& view) {
   }
   add_placebos(out, view.services());
   add_readiness(out, view);
+  add_agents(out, view);
   std::map<std::string_view, size_t> states;
   for (const auto& deploy : view.deploys()) ++states[core::name(deploy.state)];
   for (const auto& [state, count] : states) {

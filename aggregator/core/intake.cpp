@@ -79,6 +79,7 @@ void Fold::State::take(const Sample& sample, int64_t stored_us) {
   if (!admit(sample.from, sample.service, sample.age_us, sample.wall_us, stored_us, track, end_us)) {
     return;
   }
+  if (sample.self) track->self = sample.self;
   if (sample.service == "_host" || sample.history) return;
   ++track->samples;
   // One that fills a gap keeps its own time; one that follows the last cannot end before it.

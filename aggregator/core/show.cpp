@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "aggregator/core/state.h"
 #include "aggregator/core/words.h"
@@ -194,6 +195,11 @@ std::vector<ServiceView> Fold::services() const {
 std::vector<HostView> Fold::hosts(std::string_view wanted, FactScope facts) const {
   std::vector<HostView> views;
   const State& s = *state_;
+  std::map<std::string_view, const AgentSelf*> agents;
+  if (const auto own = s.services.find("_host"); own != s.services.end()) {
+    for (const auto& track : own->second.tracks)
+      if (track->self) agents[track->host] = &*track->self;
+  }
   for (const auto& [name, service] : s.services) {
     if (name == "_host" || (!wanted.empty() && name != wanted)) continue;
     for (const auto& track : service.tracks) {
@@ -222,6 +228,7 @@ std::vector<HostView> Fold::hosts(std::string_view wanted, FactScope facts) cons
       view.skewed = track->skewed;
       view.absent = track->absent;
       view.facts = facts_of(*track, facts);
+      if (const auto agent = agents.find(view.host); agent != agents.end()) view.agent = *agent->second;
       for (const auto& deploy : s.deploys) {
         if (!deploy->open() || deploy->service != name) continue;
         const Canary* canary = deploy->find(track->index);

@@ -70,6 +70,7 @@ struct Track {
 
   uint64_t samples = 0, repeats = 0, late = 0, refused = 0, skewed = 0;
   std::vector<Absent> absent;
+  std::optional<AgentSelf> self;     ///< of "_host": what its agent said of itself last
   Facts facts;
 
   int64_t oom_us = INT64_MIN;        ///< when the kernel last killed one of its processes for memory

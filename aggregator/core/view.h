@@ -39,6 +39,7 @@ struct HostView {
   std::string drill{};    ///< the drill that is under way there, or empty
   std::vector<Absent> absent;
   std::vector<std::pair<std::string, std::string>> facts{};  ///< by name; those that were asked for
+  std::optional<AgentSelf> agent{};  ///< what the host's agent said of itself last
 };
 
 /// Which facts a view holds: what is shown of each host (the agent's version, the readiness for a

@@ -122,6 +122,20 @@ Json facts(const std::vector<std::pair<std::string, std::string>>& facts) {
   return result;
 }
 
+Json agent(const std::optional<AgentSelf>& self) {
+  if (!self) return nullptr;
+  return Json{{"version", self->version},
+              {"cpu_seconds", self->cpu_seconds},
+              {"rss_bytes", self->rss_bytes},
+              {"messages_sent", self->messages_sent},
+              {"messages_dropped", self->ring_dropped},
+              {"publish_failures", self->publish_failures},
+              {"reconnects", self->reconnects},
+              {"lines_skipped", self->lines_skipped},
+              {"late_ticks", self->late_ticks},
+              {"worst_late_seconds", static_cast<double>(self->worst_late_us) / kMicroseconds}};
+}
+
 Json host(const core::HostView& view) {
   return Json{{"host", view.host},
               {"service", view.service},
@@ -143,7 +157,8 @@ Json host(const core::HostView& view) {
               {"deploy", word(view.deploy)},
               {"drill", word(view.drill)},
               {"absent", list(view.absent, absent)},
-              {"facts", facts(view.facts)}};
+              {"facts", facts(view.facts)},
+              {"agent", agent(view.agent)}};
 }
 
 Json point(const core::EvidencePoint& entry) {

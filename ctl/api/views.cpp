@@ -223,6 +223,20 @@ std::vector<std::pair<std::string, std::string>> facts_of(const Json& json) {
   return facts;
 }
 
+std::optional<AgentSelf> agent_of(const Json& json) {
+  const Json& told = member(json, "agent");
+  if (!told.is_object()) return std::nullopt;
+  return AgentSelf{.version = text(told, "version"),
+                   .cpu_seconds = number(told, "cpu_seconds").value_or(0),
+                   .rss_bytes = count(told, "rss_bytes"),
+                   .ring_dropped = count(told, "messages_dropped"),
+                   .reconnects = count(told, "reconnects"),
+                   .publish_failures = count(told, "publish_failures"),
+                   .lines_skipped = count(told, "lines_skipped"),
+                   .late_ticks = count(told, "late_ticks"),
+                   .messages_sent = count(told, "messages_sent")};
+}
+
 core::HostView host_of(const Json& json) {
   return {.host = text(json, "host"),
           .service = text(json, "service"),
@@ -245,7 +259,8 @@ core::HostView host_of(const Json& json) {
           .deploy = text(json, "deploy"),
           .drill = text(json, "drill"),
           .absent = list<Absent>(json, "absent", absent_of),
-          .facts = facts_of(json)};
+          .facts = facts_of(json),
+          .agent = agent_of(json)};
 }
 
 std::optional<core::DrillState> drill_state_of(const std::string& name) {

@@ -100,6 +100,15 @@ std::string false_alarms(const std::vector<core::ServiceView>& services) {
   return out.empty() ? "" : "\nFalse alarms\n" + out;
 }
 
+/// What a host's agent lost or did late since its start; "-" where it tells nothing.
+std::string agent_words(const core::HostView& host) {
+  if (!host.agent) return "-";
+  const AgentSelf& self = *host.agent;
+  if (self.ring_dropped + self.late_ticks + self.lines_skipped == 0) return "fine";
+  return fmt::format("{} dropped, {} late, {} lines skipped", grouped(self.ring_dropped),
+                     grouped(self.late_ticks), grouped(self.lines_skipped));
+}
+
 }  // namespace
 
 std::string show_status(const StatusAnswer& status, const std::vector<core::ServiceView>& services,
@@ -147,7 +156,7 @@ std::string show_hosts(std::vector<core::HostView> hosts, int64_t now_us) {
   if (hosts.empty()) return "No host has been heard of yet.\n";
   std::ranges::sort(hosts, {}, [](const auto& host) { return std::tie(host.service, host.host); });
   Table table({"HOST", "SERVICE", "VERSION", "NEXT START", "DOES", "HEARD", "SAMPLES", "LOST",
-               "LATE", "DEPLOY", "READY", "REHEARSED", "TROUBLE"});
+               "LATE", "DEPLOY", "READY", "REHEARSED", "AGENT", "TROUBLE"});
   for (const auto& host : hosts) {
     std::string does(name(host.phase));
     std::ranges::replace(does, '_', ' ');
@@ -160,7 +169,7 @@ std::string show_hosts(std::vector<core::HostView> hosts, int64_t now_us) {
                                                              1e6),
                grouped(host.samples), grouped(host.gaps), grouped(host.late),
                host.deploy.empty() ? "-" : host.deploy, ready(host), rehearsed(host),
-               trouble(host).empty() ? "-" : trouble(host)});
+               agent_words(host), trouble(host).empty() ? "-" : trouble(host)});
   }
   return table.text();
 }

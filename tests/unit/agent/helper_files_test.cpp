@@ -21,7 +21,7 @@ TEST_F(HelperFiles, WithoutAnyTheHelperActsForTheHostsName) {
   ASSERT_EQ(look("web-07").size(), 1u);
   EXPECT_EQ(look("web-07")[0].mark, Mark::good);
   EXPECT_EQ(look("blue-1")[0].mark, Mark::bad);
-  EXPECT_NE(look("blue-1")[0].text.find("host = \"blue-1\""), std::string::npos);
+  EXPECT_NE(look("blue-1")[0].fix.find("host = \"blue-1\""), std::string::npos);
 }
 
 TEST_F(HelperFiles, TheHostInRollbackTomlMustBeTheAgents) {

@@ -47,13 +47,44 @@ TEST_F(ServiceCheckTest, TheHelpersPreflightIsShown) {
             Line::Mark::bad);
 }
 
+TEST_F(ServiceCheckTest, EveryComplaintComesWithAFix) {
+  add({.action = "command", .argv = {"/no/such/program"}});
+  add({.action = "package", .packages = {"api"}});
+  add({.action = "flag", .flag = {.file = folder_ / "none", .name = "new", .variant = "off"}});
+  add({.action = "release_symlink", .releases = folder_ / "releases", .link = folder_ / "current"});
+  std::swap(service_.rollback.front(), service_.rollback.back());
+  service_.version = ServiceFile::VersionSymlink{folder_ / "current"};
+  write_text(folder_ / "log", "not a line of that format\n");
+  service_.requests.push_back(
+      {.source = "access_log", .path = folder_ / "log", .format = "combined"});
+  service_.requests.push_back(
+      {.source = "access_log", .path = folder_ / "none", .format = "combined"});
+  service_.requests.push_back({.source = "access_log", .path = folder_ / "log", .format = "$x$y"});
+  service_.business.push_back({.name = "orders"});
+  for (bool answers : {true, false}) {
+    word_.status->ready = answers ? Ready::no : Ready::unknown;
+    word_.status->ready_text = "target: release v1 is empty";
+    if (!answers) word_.inspect = fail("nobody is there");
+    ServiceCheck check(service_, "boot");
+    const HostClock clock;
+    check.first(clock.now());
+    size_t complaints = 0;
+    for (auto& line : check.second(clock.now(), VersionJournal::load(folder_ / "none"), word_)) {
+      if (line.mark == Line::Mark::good) continue;
+      ++complaints;
+      EXPECT_FALSE(line.fix.empty()) << line.topic << ": " << line.text;
+    }
+    EXPECT_GE(complaints, 10U);
+  }
+}
+
 TEST_F(ServiceCheckTest, EveryActionIsNamedInItsOrder) {
   add({.action = "command", .argv = {"/no/such/program", "x"}});
   add({.action = "package", .packages = {"api", "api-common"}});
   add({.action = "flag",
        .flag = {.file = folder_ / "flags.json", .name = "new", .variant = "off"}});
   EXPECT_EQ(line("rollback", "runs /no/such/program x: no such program").mark, Line::Mark::bad);
-  EXPECT_THAT(line("rollback", "puts package api, api-common back").text,
+  EXPECT_THAT(line("rollback", "puts package api, api-common back").fix,
               HasSubstr("install --allow-downgrades api=VERSION"));
   EXPECT_EQ(line("rollback", "turns flag new off").mark, Line::Mark::bad);
   write_text(folder_ / "flags.json", "{}");

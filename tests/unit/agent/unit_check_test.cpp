@@ -52,7 +52,7 @@ TEST_F(UnitCheckTest, AUnitThatIsNotThereComesWithWhatToDo) {
   auto lines = check();
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_EQ(lines[0].mark, Mark::bad);
-  EXPECT_THAT(lines[0].text, HasSubstr("systemctl daemon-reload"));
+  EXPECT_THAT(lines[0].fix, HasSubstr("systemctl daemon-reload"));
 }
 
 TEST_F(UnitCheckTest, AUnitThatCannotBeLoadedIsWrongWithSystemdsReason) {
@@ -61,7 +61,7 @@ TEST_F(UnitCheckTest, AUnitThatCannotBeLoadedIsWrongWithSystemdsReason) {
   EXPECT_EQ(check().at(0).mark, Mark::bad);
   EXPECT_THAT(check().at(0).text, HasSubstr("bad unit file setting"));
   word_.load_state = "masked";
-  EXPECT_THAT(check().at(0).text, HasSubstr("systemctl unmask api.service"));
+  EXPECT_THAT(check().at(0).fix, HasSubstr("systemctl unmask api.service"));
 }
 
 TEST_F(UnitCheckTest, AFailedUnitNamesItsResultAndWhereToLook) {
@@ -71,7 +71,8 @@ TEST_F(UnitCheckTest, AFailedUnitNamesItsResultAndWhereToLook) {
   auto lines = check();
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_EQ(lines[0].mark, Mark::bad);
-  EXPECT_THAT(lines[0].text, HasSubstr("exit-code; see journalctl -u api.service"));
+  EXPECT_THAT(lines[0].text, HasSubstr("exit-code"));
+  EXPECT_THAT(lines[0].fix, HasSubstr("journalctl -u api.service"));
 }
 
 TEST_F(UnitCheckTest, WithoutAWordThereIsAReason) {

@@ -166,5 +166,24 @@ TEST_F(FoldFacts, OfARecordedStreamAreTheSame) {
   EXPECT_EQ(fold.hosts("api", FactScope::all).at(0).facts, (Pairs{{"a", "7"}, {"b", "8"}}));
 }
 
+TEST(AgentSelfTest, WhatAnAgentSaysOfItselfIsShownWithEachServiceOfItsHost) {
+  Fold fold{PolicySet{}};
+  uint64_t sequence = 0;
+  const auto take = [&](const std::string& host, const std::string& service,
+                        std::optional<AgentSelf> self) {
+    Sample sample{.from = {host, "boot", 1, 1}, .service = service};
+    sample.self = std::move(self);
+    fold.step({.seq = ++sequence, .stored_us = 1'000'000'000, .body = std::move(sample)});
+  };
+  take("web-00", "api", std::nullopt);
+  take("web-01", "api", std::nullopt);
+  take("web-00", "_host", AgentSelf{.version = "0.1.0", .ring_dropped = 7, .late_ticks = 2});
+  const auto hosts = fold.hosts("api");
+  ASSERT_EQ(hosts.size(), 2U);
+  ASSERT_TRUE(hosts[0].agent);
+  EXPECT_EQ(hosts[0].agent->ring_dropped, 7U);
+  EXPECT_FALSE(hosts[1].agent) << "another host's agent";
+}
+
 }  // namespace
 }  // namespace serin::core
