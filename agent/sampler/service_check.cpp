@@ -266,7 +266,8 @@ void ServiceCheck::say_sockets(const Moment& now) {
   if (auto seen = sockets_->look(now.boot_us); !seen.empty())
     say(Mark::good, "sockets", std::move(seen));
   for (const auto& absent : sockets_->absent())
-    say(Mark::note, "cannot see", fmt::format("{}: {}", absent.metric, absent.reason));
+    say(Mark::note, "cannot see", fmt::format("{}: {}", absent.metric, absent.reason),
+        "watch it by its `unit`, or name its `ports`; without, sockets are not judged");
 }
 
 void ServiceCheck::say_requests(size_t index) {
