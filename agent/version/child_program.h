@@ -27,8 +27,8 @@ struct ProgramEnd {
 
 /// One run of a program, on the loop: an empty environment but PATH, standard input empty, in a
 /// session of its own, all of which is killed at its end or at the time limit, whichever comes
-/// first. So what it leaves behind holds nothing up. Destroying it kills it too; only a child that
-/// the kernel cannot end yet is then left for later (kept by the loop, if it is run on).
+/// first: what it leaves behind holds nothing up. give_up() kills it too, and it is to be kept until
+/// the kernel has ended it; destroyed before that it is a zombie until the agent ends.
 class ChildProgram {
  public:
   static constexpr size_t kMostBytes = 4096;      ///< a version is one line
