@@ -104,6 +104,8 @@ class Inquiry {
   void ask_units(ServiceCheck& check) {
     for (const auto& unit : check.units()) {
       if (!units_) units_.emplace(loop_.get());
+      if (const auto property = check.wanted_property(); !property.empty())
+        units_->want(unit, property);
       units_->follow(unit, [&check](const UnitWord& word) { check.take(word); });
     }
   }

@@ -31,6 +31,13 @@ std::optional<std::vector<std::string>> argv(ConfigTable& table, std::string_vie
 /// "a, b and c".
 std::string listed(std::span<const std::string_view> words);
 
+/// service_version.cpp: where the version comes from.
+void read_version(ConfigTable& root, ServiceFile& service);
+/// The same, once all was read: can the helper act on it?
+void check_asked_version(ConfigTable& root, const ServiceFile& service);
+/// service_probe.cpp: requests that the agent makes itself.
+void read_probe(ConfigTable& table, ServiceFile::Requests& requests);
+void check_probes(ConfigTable& root, const ServiceFile& service);
 /// service_requests.cpp
 ServiceFile::Requests read_requests(ConfigTable& table, const std::string& service_name);
 ServiceFile::Business read_business(ConfigTable& table);

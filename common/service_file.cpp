@@ -128,35 +128,6 @@ void read_process(ConfigTable& root, ServiceFile& service) {
   if (auto file = path(root, "exe")) service.process = ServiceFile::ByExe{std::move(*file)};
 }
 
-void read_version(ConfigTable& root, ServiceFile& service) {
-  constexpr std::array<std::string_view, 2> kLater = {"command", "http"};
-  auto table = root.table("version");
-  if (!table) return;
-  int given = 0;
-  if (auto link = path(*table, "symlink"))
-    service.version = ServiceFile::VersionSymlink{std::move(*link)};
-  if (auto file = path(*table, "file"))
-    service.version = ServiceFile::VersionFile{std::move(*file)};
-  if (const auto build_id = table->boolean("build_id"); build_id && !*build_id) {
-    table->problem("build_id", "can only be true; leave it out to choose another source");
-  }
-  if (auto name = table->string("package")) {
-    if (!is_package_name(*name)) table->problem("package", "must be the name of a package");
-    service.version = ServiceFile::VersionPackage{std::move(*name)};
-  }
-  for (const auto* key : {"symlink", "file", "package", "build_id"})
-    given += table->has(key) ? 1 : 0;
-  for (const auto key : kLater) {
-    if (!table->has(key)) continue;
-    ++given;
-    table->string(key);
-    table->problem(key, "is not supported by this version; there are symlink, file, package and build_id");
-  }
-  if (given != 1) {
-    root.problem("version", "must have exactly one source: symlink, file, package or build_id");
-  }
-}
-
 void read_config_files(ConfigTable& root, ServiceFile& service) {
   auto files = root.strings("config");
   if (!files) return;
@@ -247,6 +218,8 @@ Result<ServiceFile> parse_service_file(std::string_view text, const std::filesys
   read_process(*root, service);
   read_version(*root, service);
   read_lists(*root, service);
+  check_probes(*root, service);
+  check_asked_version(*root, service);
   read_config_files(*root, service);
   read_ports(*root, service);
   read_dead_man(*root, service);

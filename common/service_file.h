@@ -28,7 +28,9 @@ Result<ScrapeUrl> parse_scrape_url(std::string_view text);
 ///
 ///   unit = "api.service"                        # or a list; or pid_file = "…"; or exe = "…"
 ///   version = { symlink = "/srv/api/current" }  # or { file = "…" }; or { package = "api" };
-///                                               # default { build_id = true }
+///                                               # default { build_id = true }; asked of what runs:
+///                                               # { command = […] }, { http = "…" } or
+///                                               # { unit_property = "Environment", key = "V" }
 ///   config = ["/etc/api/*.toml"]                # whose changes are told, as hashes
 ///   ports = [8080]                              # on which it listens: its sockets, besides those of
 ///                                               # its unit's control group
@@ -95,18 +97,41 @@ struct ServiceFile {
   struct VersionPackage {
     std::string name;  ///< as dpkg or rpm knows it
   };
-  std::variant<VersionBuildId, VersionSymlink, VersionFile, VersionPackage> version;
+  // Asked for after each start, of what runs (common/service_version.cpp).
+  struct VersionCommand {
+    std::vector<std::string> argv;
+  };
+  struct VersionHttp {
+    ScrapeUrl url;
+    std::string json;    ///< where in the answer, a JSON pointer; empty: its first line
+    std::string header;  ///< or the header that holds it, in lower case
+  };
+  struct VersionUnitProperty {
+    std::string property;  ///< as `systemctl show` calls it
+    std::string key;       ///< of a list of KEY=VALUE
+  };
+  std::variant<VersionBuildId, VersionSymlink, VersionFile, VersionPackage, VersionCommand,
+               VersionHttp, VersionUnitProperty>
+      version;
+  /// Only what runs can tell its version, when it is asked.
+  [[nodiscard]] bool version_is_asked() const {
+    return std::holds_alternative<VersionCommand>(version) ||
+           std::holds_alternative<VersionHttp>(version) ||
+           std::holds_alternative<VersionUnitProperty>(version);
+  }
 
   struct Requests {
-    std::string source;                        ///< "access_log", "syslog", "statsd", "prometheus", "recorder"
+    /// "access_log", "syslog", "statsd", "prometheus", "recorder" or "probe"
+    std::string source;
     std::filesystem::path path;                ///< access_log; recorder: the folder of its files
     std::string format;                        ///< access_log, syslog: log_format text, or a preset
     std::optional<std::string> version_field;  ///< not prometheus; of statsd the name of a tag
     std::optional<double> slo_seconds;         ///< optional fixed latency edge
     std::string listen;           ///< syslog, statsd: a socket's path, or ADDRESS:PORT for UDP
     std::string tag;              ///< syslog: what the program calls itself
-    ScrapeUrl url;                ///< prometheus
-    double interval_seconds = 1;  ///< prometheus
+    ScrapeUrl url;                ///< prometheus, probe; of a TCP probe without target
+    double interval_seconds = 1;  ///< prometheus, probe
+    double timeout_seconds = 1;   ///< probe
     /// statsd, prometheus: which metrics count requests and those that failed, and which one holds
     /// how long they took. Without `requests` the latter counts them too.
     std::vector<MetricSelector> requests, errors, latency;

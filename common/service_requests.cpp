@@ -162,8 +162,8 @@ bool is_taken(std::string_view name) {
 }  // namespace
 
 ServiceFile::Requests read_requests(ConfigTable& table, const std::string& service_name) {
-  constexpr std::array<std::string_view, 5> kSources = {"access_log", "syslog", "statsd",
-                                                        "prometheus", "recorder"};
+  constexpr std::array<std::string_view, 6> kSources = {"access_log", "syslog",   "statsd",
+                                                        "prometheus", "recorder", "probe"};
   ServiceFile::Requests requests;
   if (!table.has("source")) table.missing("source", "where requests are counted: \"access_log\"");
   requests.source = word(table, "source", kSources, {}).value_or("");
@@ -173,6 +173,8 @@ ServiceFile::Requests read_requests(ConfigTable& table, const std::string& servi
     read_statsd(table, requests);
   } else if (requests.source == "prometheus") {
     read_prometheus(table, requests);
+  } else if (requests.source == "probe") {
+    read_probe(table, requests);
   } else if (requests.source == "recorder") {
     requests.path = path(table, "path").value_or("/run/serin/agent/recorder");
   } else {

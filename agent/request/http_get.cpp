@@ -1,12 +1,12 @@
 #include "agent/request/http_get.h"
 
-#include <arpa/inet.h>
 #include <fmt/core.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
+
+#include "agent/request/tcp_connect.h"
 
 namespace serin::agent {
 namespace {
@@ -16,11 +16,12 @@ constexpr size_t kMostPerTurn = size_t{1} << 20;  // then the loop's other work 
 
 }  // namespace
 
-HttpGet::HttpGet(uv_loop_t* loop, ScrapeUrl url, std::string accept, Handlers handlers)
+HttpGet::HttpGet(uv_loop_t* loop, ScrapeUrl url, std::string accept, Handlers handlers,
+                 AnswerWanted wanted)
     : loop_(loop),
       url_(std::move(url)),
       handlers_(std::move(handlers)),
-      response_([this](std::string_view part) { handlers_.on_body(part); }),
+      response_([this](std::string_view part) { handlers_.on_body(part); }, std::move(wanted)),
       timer_(loop, [this] {
         done(failure_.empty() ? fail(late_ ? "it took too long" : "gave up") : fail(failure_));
       }) {
@@ -42,21 +43,9 @@ void HttpGet::start(uint64_t timeout_ms) {
 }
 
 Result<void> HttpGet::connect() {
-  sockaddr_in four{
-      .sin_family = AF_INET, .sin_port = htons(url_.port), .sin_addr = {}, .sin_zero = {}};
-  sockaddr_in6 six{};
-  six.sin6_family = AF_INET6;
-  six.sin6_port = htons(url_.port);
-  bool is_four = ::inet_pton(AF_INET, url_.host.c_str(), &four.sin_addr) == 1;
-  if (!is_four && ::inet_pton(AF_INET6, url_.host.c_str(), &six.sin6_addr) != 1)
-    return fail(url_.host + " is not a numeric address");
-  fd_.reset(::socket(is_four ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd_) return fail(errno_text(errno));
-  const auto* address =
-      is_four ? reinterpret_cast<const sockaddr*>(&four) : reinterpret_cast<const sockaddr*>(&six);
-  if (::connect(fd_.get(), address, is_four ? sizeof(four) : sizeof(six)) != 0 &&
-      errno != EINPROGRESS)
-    return fail(errno_text(errno));
+  auto fd = begin_connect(url_.host, url_.port);
+  if (!fd) return std::unexpected(fd.error());
+  fd_ = std::move(*fd);
   auto poll =
       UvPoll::make(loop_, fd_.get(), [this](int status, int events) { ready(status, events); });
   if (!poll) return std::unexpected(poll.error());

@@ -23,10 +23,13 @@ class HttpGet {
     std::function<void(Result<std::string>)> on_done;
   };
 
-  HttpGet(uv_loop_t* loop, ScrapeUrl url, std::string accept, Handlers handlers);
+  HttpGet(uv_loop_t* loop, ScrapeUrl url, std::string accept, Handlers handlers,
+          AnswerWanted wanted = {});
 
   /// Gives up after `timeout_ms`.
   void start(uint64_t timeout_ms);
+  /// Its head, from on_done on.
+  [[nodiscard]] const HttpResponse& response() const { return response_; }
 
  private:
   Result<void> connect();

@@ -32,37 +32,59 @@ bool read_number(std::string_view text, int base, uint64_t& value) {
 }  // namespace
 
 Result<void> HttpResponse::feed(std::string_view bytes) {
-  if (state_ == State::head) {
-    size_t before = line_.size();
-    line_.append(bytes.substr(0, std::min(bytes.size(), kMostHeadBytes + 1 - before)));
-    size_t from = before < 3 ? 0 : before - 3;
-    size_t end = std::min(line_.find("\r\n\r\n", from), line_.find("\n\n", from));
-    if (end == std::string::npos) {
-      if (line_.size() > kMostHeadBytes) return fail("its head is longer than 16 KiB");
-      return {};
-    }
-    end += line_[end] == '\r' ? 4 : 2;
-    bytes.remove_prefix(end - before);
-    line_.resize(end);
-    if (auto good = read_head(); !good) return good;
+  while (!bytes.empty() && state_ != State::done) {
+    auto good = state_ == State::head ? feed_head(bytes) : feed_body(bytes);
+    if (!good) return good;
   }
-  while (!bytes.empty() && state_ != State::done)
-    if (auto good = feed_body(bytes); !good) return good;
+  return {};
+}
+
+Result<void> HttpResponse::feed_head(std::string_view& bytes) {
+  size_t before = line_.size();
+  line_.append(bytes.substr(0, std::min(bytes.size(), kMostHeadBytes + 1 - before)));
+  size_t from = before < 3 ? 0 : before - 3;
+  size_t end = std::min(line_.find("\r\n\r\n", from), line_.find("\n\n", from));
+  if (end == std::string::npos) {
+    if (line_.size() > kMostHeadBytes) return fail("its head is longer than 16 KiB");
+    bytes = {};
+    return {};
+  }
+  end += line_[end] == '\r' ? 4 : 2;
+  bytes.remove_prefix(end - before);
+  line_.resize(end);
+  return read_head();
+}
+
+Result<void> HttpResponse::read_status(std::string_view line) {
+  uint64_t status = 0;
+  if (!line.starts_with("HTTP/1.") || line.size() < 12) return fail("it does not speak HTTP/1");
+  const bool number = read_number(line.substr(9, 3), 10, status) && status >= 100;
+  if (wanted_.status == AnswerWanted::Status::ok && line.substr(9, 3) != "200" && !(number && status < 200))
+    return fail(fmt::format("it answered {:.40}", line.substr(9)));
+  if (!number) return fail("it does not speak HTTP/1");
+  status_ = static_cast<uint16_t>(status);
   return {};
 }
 
 Result<void> HttpResponse::read_head() {
+  constexpr uint16_t kSwitches = 101;
   std::string_view rest = line_;
-  std::string_view first = trimmed(rest.substr(0, rest.find('\n')));
-  if (!first.starts_with("HTTP/1.") || first.size() < 12) return fail("it does not speak HTTP/1");
-  if (first.substr(9, 3) != "200") return fail(fmt::format("it answered {:.40}", first.substr(9)));
+  if (auto good = read_status(trimmed(rest.substr(0, rest.find('\n')))); !good) return good;
+  // The answer itself is still to come.
+  if (status_ < 200 && status_ != kSwitches) {
+    line_.clear();
+    status_ = 0;
+    return {};
+  }
   while (!rest.empty()) {
     size_t end = rest.find('\n');
     if (auto good = read_field(rest.substr(0, end)); !good) return good;
     rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
   }
   line_.clear();
-  if (chunked_) {
+  if (status_ == 204 || status_ == 304 || status_ == kSwitches) {
+    state_ = State::done;  // these never hold anything
+  } else if (chunked_) {
     state_ = State::chunk_size;
   } else if (sized_) {
     state_ = left_ == 0 ? State::done : State::sized;
@@ -77,6 +99,7 @@ Result<void> HttpResponse::read_field(std::string_view line) {
   if (colon == std::string_view::npos) return {};
   std::string name = lower(line.substr(0, colon));
   std::string_view value = trimmed(line.substr(colon + 1));
+  if (name == wanted_.header && header_.empty()) header_ = value;
   if (name == "content-type") content_type_ = lower(value);
   if (name == "transfer-encoding") {
     if (lower(value) != "chunked") return fail(fmt::format("it answers in {:.40}", value));

@@ -16,6 +16,8 @@ constexpr int64_t kSlackUs =
 
 constexpr uint64_t kYoungUs = 400'000, kAgainMs = 40;  // between fork and exec, on a slow host
 
+constexpr uint64_t kHoldUs = 2'000'000;  // the aggregator waits 3 s for a generation's version
+
 bool is_last(const std::string& step) {
   constexpr std::array<std::string_view, 5> kLast = {"verified", "failed", "refused", "cancelled",
                                                      "drilled"};
@@ -43,15 +45,16 @@ struct Announcer::Open {
 
 Announcer::Announcer(uv_loop_t* loop, const HostClock& clock, std::string service,
                      VersionSource& source, VersionJournal& journal, HelperPort helper,
-                     Announce announce)
+                     Announce announce, std::unique_ptr<VersionInquiry> inquiry)
     : clock_(clock),
       service_(std::move(service)),
       source_(source),
       journal_(journal),
       helper_(std::move(helper)),
       announce_(std::move(announce)),
+      inquiry_(std::move(inquiry)),
       again_(loop, [this] {
-        if (open_) ask_version();
+        if (open_) ask_kernel();
       }) {}
 
 Announcer::~Announcer() = default;
@@ -72,8 +75,48 @@ void Announcer::begin(NewGeneration generation) {
   ask_version();
 }
 
+bool Announcer::holds_samples() const {
+  return open_ && (!inquiry_ || clock_.now().boot_us < asked_us_ + kHoldUs);
+}
+
+const std::string& Announcer::doubt() const {
+  return open_ && inquiry_ ? inquiry_->problem() : doubt_;
+}
+
 void Announcer::ask_version() {
   if (open_->generation.gone) return finish();
+  inquiry_ ? ask_what_runs() : ask_kernel();
+}
+
+void Announcer::ask_what_runs() {
+  asked_us_ = clock_.now().boot_us;
+  inquiry_->begin(open_->generation.generation,
+                  [this](const Result<std::string>& answer) { take_answer(answer); });
+}
+
+void Announcer::take_answer(const Result<std::string>& answer) {
+  if (answer) {
+    open_->record.version = *answer;
+    return ask_artefact();
+  }
+  doubt_ = answer.error().message;
+  source_.path().empty() ? ask_cause() : ask_kernel();
+}
+
+/// The same name may be given to other code.
+void Announcer::ask_artefact() {
+  auto running = running_release(open_->generation.pid, source_.releases());
+  open_->record.artefact = std::move(running.artefact);
+  if (!running.forbidden || !helper_.call) return ask_cause();
+  helper_.call({.verb = HelperVerb::inspect, .service = service_, .command = {}},
+               [this, weak = std::weak_ptr(open_)](const Result<HelperReply>& reply) {
+                 if (weak.expired() || weak.lock() != open_) return;
+                 if (reply) open_->record.artefact = reply->artefact;
+                 ask_cause();
+               });
+}
+
+void Announcer::ask_kernel() {
   auto running = running_release(open_->generation.pid, source_.releases());
   open_->record.artefact = std::move(running.artefact);
   bool build_id_wanted = source_.path().empty();
@@ -115,8 +158,12 @@ void Announcer::take_link_version() {
     open_->record.ambiguous = found->ambiguous;
     if (found->ambiguous)
       doubt_ = source_.path().string() + " changed within 50 ms of the process's start";
+  } else if (inquiry_ && source_.path().empty()) {
+    doubt_ = "it ended before it told its version";
+    if (!inquiry_->problem().empty()) doubt_ += ": " + inquiry_->problem();
   } else if (source_.path().empty()) {
-    doubt_ = "only the helper can tell the version (a build-id, or that of an rpm), and it told none";
+    doubt_ =
+        "only the helper can tell the version (a build-id, or that of an rpm), and it told none";
   } else if (!source_.problem().empty()) {
     doubt_ = source_.problem();
   } else {
@@ -155,6 +202,7 @@ std::optional<Cause> Announcer::our_doing() const {
 void Announcer::finish() {
   if (!open_) return;
   again_.stop();
+  if (inquiry_) inquiry_->stop();
   open_->generation.gone = true;  // there is no time left to look at what it was made of
   if (open_->record.version.empty()) take_link_version();
   open_->record.cause = our_doing().value_or(Cause::external);

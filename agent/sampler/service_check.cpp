@@ -194,6 +194,7 @@ std::string ServiceCheck::generation() const {
 }
 
 void ServiceCheck::say_version(const Moment& now, const HelperWord& helper) {
+  if (service_.version_is_asked()) return say_asked_version(helper);
   VersionSource source(service_);
   source.look();
   if (!source.problem().empty())
@@ -273,6 +274,7 @@ void ServiceCheck::say_sockets(const Moment& now) {
 void ServiceCheck::say_requests(size_t index) {
   const auto& requests = service_.requests[index];
   if (requests.source == "prometheus") return say_page(index);
+  if (requests.source == "probe") return say_probe(index);
   if (requests.source == "statsd")
     return say(Mark::good, "requests", fmt::format("by statsd to {}{}", requests.listen,
                            requests.counts_requests() ? "" : ", of the business alone"));

@@ -42,6 +42,8 @@ class ServiceCheck {
   void first(const Moment& now);
   /// The units that are to be asked about; empty when the service is found otherwise.
   [[nodiscard]] std::vector<std::string> units() const;
+  /// The property of those that holds the version; empty when none does.
+  [[nodiscard]] std::string wanted_property() const;
   /// What the manager says of one of them; the first word that tells of a process is looked at.
   void take(const UnitWord& word);
   /// Why the manager says nothing.
@@ -63,11 +65,14 @@ class ServiceCheck {
   void say_units();
   void say_process(const Moment& now);
   void say_version(const Moment& now, const HelperWord& helper);
+  void say_asked_version(const HelperWord& helper);
+  [[nodiscard]] Result<std::string> asked_version() const;
   void say_metrics();
   void say_sockets(const Moment& now);
   void say_requests(size_t index);
   void say_log(size_t index);
   void say_page(size_t index);
+  void say_probe(size_t index);
   void say_recorder(size_t index, const Moment& now);
   void say_business();
   void say_action(const ServiceFile::Rollback& action);

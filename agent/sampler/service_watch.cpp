@@ -51,19 +51,26 @@ Result<std::unique_ptr<ServiceWatch>> ServiceWatch::make(ServiceFile service,
     if (!source) return std::unexpected(source.error());
     sources.push_back(std::move(*source));
   }
+  auto question = make_version_question(service, environment.loop, environment.units);
+  if (!question) return std::unexpected(question.error());
+  auto inquiry = *question ? std::make_unique<VersionInquiry>(environment.loop, std::move(*question))
+                           : nullptr;
   return std::unique_ptr<ServiceWatch>(new ServiceWatch(std::move(service), std::move(environment),
-                                                        std::move(finder), std::move(sources)));
+                                                        std::move(finder), std::move(inquiry),
+                                                        std::move(sources)));
 }
 
 ServiceWatch::ServiceWatch(ServiceFile service, Environment environment,
-                           std::unique_ptr<ServiceFinder> finder, Sources sources)
+                           std::unique_ptr<ServiceFinder> finder,
+                           std::unique_ptr<VersionInquiry> inquiry, Sources sources)
     : service_(std::move(service)),
       env_(std::move(environment)),
       finder_(std::move(finder)),
       source_(service_),
       announcer_(
           env_.loop, env_.clock, service_.name, source_, env_.journal, env_.helper,
-          [this](const GenerationRecord& record, bool repeated) { announce(record, repeated); }),
+          [this](const GenerationRecord& record, bool repeated) { announce(record, repeated); },
+          std::move(inquiry)),
       phases_(std::ranges::any_of(sources,
                                   [](const auto& source) { return source->counts_requests(); })),
       flow_(
@@ -356,8 +363,8 @@ void ServiceWatch::tick(const Moment& now) {
     auto reading = running_->probe.read();
     if (!reading) {
       ended({});
-    } else if (!announcer_.is_open()) {
-      // A version that is being asked for is waited for: a sample without one could not be placed.
+    } else if (!announcer_.holds_samples()) {
+      if (announcer_.is_open()) flow_.hurry(now.boot_us);  // it is young
       cut(now, reading);
     }
   } else {

@@ -97,7 +97,7 @@ class ServiceWatch {
 
   using Sources = std::vector<std::unique_ptr<RequestSource>>;
   ServiceWatch(ServiceFile service, Environment environment, std::unique_ptr<ServiceFinder> finder,
-               Sources sources);
+               std::unique_ptr<VersionInquiry> inquiry, Sources sources);
   // Starts and ends.
   void look();
   void look_whether_replaced();

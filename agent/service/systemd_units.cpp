@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "agent/service/unit_properties.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -74,6 +76,14 @@ void SystemdUnits::follow(const std::string& name, Says says) {
   if (link_.bus() == nullptr || sd_bus_is_ready(link_.bus()) <= 0) return;
   load(*unit);
   link_.rearm();
+}
+
+void SystemdUnits::want(const std::string& name, const std::string& property) {
+  auto& unit = units_[name];
+  if (!unit) unit = std::make_unique<Unit>(*this, name);
+  auto& texts = unit->known.texts;
+  if (std::ranges::find(texts, property, &UnitText::property) == texts.end())
+    texts.push_back({.property = property});
 }
 
 void SystemdUnits::ask(const std::string& name) {
@@ -174,6 +184,7 @@ void SystemdUnits::has_read(Unit& unit, sd_bus_message* reply) {
   auto done = std::move(unit.reading);
   UnitWord word;
   word.unit = unit.name;
+  for (const auto& text : unit.known.texts) word.texts.push_back({.property = text.property});
   if (sd_bus_message_is_method_error(reply, nullptr) != 0 || !read_properties(reply, word))
     return no_answer(unit, reply);
   problem_.clear();

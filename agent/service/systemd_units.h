@@ -24,6 +24,7 @@ class SystemdUnits : public UnitManager {
   ~SystemdUnits() override;
 
   void follow(const std::string& unit, Says says) override;
+  void want(const std::string& unit, const std::string& property) override;
   void ask(const std::string& unit) override;
   [[nodiscard]] const std::string& problem() const override;
 

@@ -2,10 +2,18 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace serin::agent {
+
+/// A property that somebody wants beside what every word holds.
+struct UnitText {
+  std::string property;
+  std::optional<std::vector<std::string>> values{};  ///< absent: there is none, or it is no text
+};
 
 /// What the unit manager says of one unit at one moment; names as in systemd's D-Bus interface.
 /// Times are µs; 0 or empty: never, none.
@@ -26,6 +34,7 @@ struct UnitWord {
   std::string result;         ///< success, exit-code, signal, core-dump, timeout, oom-kill …
   std::string invocation;     ///< 32 hex digits; empty: not started since it was loaded
   std::string cgroup;         ///< from the hierarchy's root
+  std::vector<UnitText> texts;  ///< as of the last reading, not of a signal
   int32_t main_pid = 0;       ///< the living main process
   int32_t last_main_pid = 0;  ///< the last one, living or not
   int32_t exit_kind = 0;      ///< CLD_EXITED, CLD_KILLED or CLD_DUMPED once that one has ended
@@ -50,6 +59,8 @@ class UnitManager {
   /// again whenever the manager comes back after it was away. `says` must stay callable as long as
   /// this lives.
   virtual void follow(const std::string& unit, Says says) = 0;
+  /// From now on the words of this unit hold this property too (UnitWord::texts).
+  virtual void want(const std::string& /*unit*/, const std::string& /*property*/) {}
   /// Asks for a word now.
   virtual void ask(const std::string& unit) = 0;
   /// Why nothing is heard at present, and what to do; empty when all is well.

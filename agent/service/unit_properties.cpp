@@ -97,6 +97,30 @@ bool read_load_error(sd_bus_message* message, std::string& error) {
   return true;
 }
 
+/// A text or a list of them; all else is skipped, and stays absent.
+bool read_wanted(sd_bus_message* message, UnitText& wanted) {
+  char type = 0;
+  const char* contents = nullptr;
+  if (sd_bus_message_peek_type(message, &type, &contents) <= 0 || contents == nullptr) return false;
+  std::vector<std::string> values;
+  if (std::string_view(contents) == "s") {
+    if (!read_text(message, values.emplace_back())) return false;
+  } else if (std::string_view(contents) == "as") {
+    const char* value = nullptr;
+    if (sd_bus_message_enter_container(message, SD_BUS_TYPE_VARIANT, "as") <= 0 ||
+        sd_bus_message_enter_container(message, SD_BUS_TYPE_ARRAY, "s") < 0)
+      return false;
+    while (sd_bus_message_read_basic(message, SD_BUS_TYPE_STRING, &value) > 0)
+      values.emplace_back(value);
+    if (sd_bus_message_exit_container(message) < 0 || sd_bus_message_exit_container(message) < 0)
+      return false;
+  } else {
+    return sd_bus_message_skip(message, "v") >= 0;
+  }
+  wanted.values = std::move(values);
+  return true;
+}
+
 bool read_one(sd_bus_message* message, std::string_view name, UnitWord& word) {
   for (const auto& text : kTexts)
     if (name == text.name) return read_text(message, word.*text.field);
@@ -111,6 +135,8 @@ bool read_one(sd_bus_message* message, std::string_view name, UnitWord& word) {
   if (name == "InvocationID") return read_invocation(message, word.invocation);
   if (name == "LoadError") return read_load_error(message, word.load_error);
   if (is_number(name)) return read_number(message, word, name);
+  for (auto& wanted : word.texts)
+    if (name == wanted.property) return read_wanted(message, wanted);
   return sd_bus_message_skip(message, "v") >= 0;
 }
 

@@ -50,6 +50,28 @@ TEST(HttpResponse, ALengthThatIsALieIsSeenOrEndsThePage) {
          "!its chunks make no sense");
 }
 
+TEST(HttpResponse, AnyStatusAndOneHeaderAreKeptWhereTheyAreWanted) {
+  for (size_t step : {1, 5, 1000}) {
+    std::string_view answer =
+        "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 503 Busy\r\nX-Version:  1.2 \r\n"
+        "X-Version: 3\r\nContent-Length: 2\r\n\r\nno";
+    std::string body;
+    HttpResponse response([&](std::string_view part) { body += part; },
+                          {.status = AnswerWanted::Status::any, .header = "x-version"});
+    for (size_t at = 0; at < answer.size(); at += step)
+      ASSERT_TRUE(response.feed(answer.substr(at, step)));
+    EXPECT_TRUE(response.is_done());
+    EXPECT_EQ(response.status(), 503);
+    EXPECT_EQ(response.header(), "1.2");
+    EXPECT_EQ(body, "no");
+  }
+  HttpResponse nothing([](std::string_view) {}, {.status = AnswerWanted::Status::any});
+  ASSERT_TRUE(nothing.feed("HTTP/1.1 204 No Content\r\n\r\n"));
+  EXPECT_TRUE(nothing.is_done());
+  HttpResponse odd([](std::string_view) {}, {.status = AnswerWanted::Status::any});
+  EXPECT_FALSE(odd.feed("HTTP/1.1 abc Fine\r\n\r\n"));
+}
+
 TEST(HttpResponse, WhatIsNoPageIsSaidToBeNone) {
   expect("", "!it closed the connection without an answer");
   expect("SSH-2.0-OpenSSH\r\n\r\n", "!it does not speak HTTP/1");

@@ -171,12 +171,12 @@ TEST(ServiceFile, AVersionHasOneSource) {
   EXPECT_TRUE(parse("exe = \"/a\"\nversion = { build_id = true }\n"));
 
   const std::string one =
-      "api.toml:2: 'version' must have exactly one source: symlink, file, package or build_id";
+      "api.toml:2: 'version' must have exactly one source: symlink, file, package, build_id, "
+      "command, http or unit_property";
   EXPECT_EQ(problems_of("exe = \"/a\"\nversion = {}\n"), one);
   EXPECT_EQ(problems_of("exe = \"/a\"\nversion = { symlink = \"/a\", file = \"/b\" }\n"), one);
-  EXPECT_EQ(problems_of("exe = \"/a\"\nversion = { http = \"http://a/v\" }\n"),
-            "api.toml:2: 'version.http' is not supported by this version; there are symlink, "
-            "file, package and build_id");
+  EXPECT_EQ(problems_of("exe = \"/a\"\nversion = { comand = [\"/a\"] }\n"),
+            one + "\napi.toml:2: unknown key 'version.comand' (did you mean 'command'?)");
   EXPECT_EQ(
       problems_of("exe = \"/a\"\nversion = { build_id = false }\n"),
       "api.toml:2: 'version.build_id' can only be true; leave it out to choose another source");
@@ -184,11 +184,125 @@ TEST(ServiceFile, AVersionHasOneSource) {
             "api.toml:2: 'version' must be a table, not a text in quotes");
 }
 
+TEST(ServiceFile, AVersionCanBeAskedOfWhatRuns) {
+  const auto command =
+      parse("exe = \"/a\"\nversion = { command = [\"/srv/api/bin/api\", \"-V\"] }\n");
+  ASSERT_TRUE(command) << command.error().message;
+  EXPECT_TRUE(command->version_is_asked());
+  EXPECT_EQ(std::get<ServiceFile::VersionCommand>(command->version).argv,
+            (std::vector<std::string>{"/srv/api/bin/api", "-V"}));
+  const auto http = parse(
+      "exe = \"/a\"\nversion = { http = \"http://localhost:8080/v\", json = \"/build/a~1b\" }\n");
+  ASSERT_TRUE(http) << http.error().message;
+  EXPECT_EQ(std::get<ServiceFile::VersionHttp>(http->version).url.host, "127.0.0.1");
+  EXPECT_EQ(std::get<ServiceFile::VersionHttp>(http->version).json, "/build/a~1b");
+  const auto header =
+      parse("exe = \"/a\"\nversion = { http = \"http://[::1]/\", header = \"X-Version\" }\n");
+  ASSERT_TRUE(header) << header.error().message;
+  EXPECT_EQ(std::get<ServiceFile::VersionHttp>(header->version).header, "x-version");
+  const auto unit = parse(
+      "unit = \"api.service\"\nversion = { unit_property = \"Environment\", key = \"VERSION\" }\n");
+  ASSERT_TRUE(unit) << unit.error().message;
+  EXPECT_EQ(std::get<ServiceFile::VersionUnitProperty>(unit->version).key, "VERSION");
+  EXPECT_FALSE(parse("exe = \"/a\"\n")->version_is_asked());
+}
+
+TEST(ServiceFile, AVersionThatCannotBeAskedForIsAProblem) {
+  const auto version = [](const std::string& table) {
+    return problems_of("exe = \"/a\"\nversion = { " + table + " }\n");
+  };
+  const std::string in = "api.toml:2: 'version.";
+  EXPECT_EQ(version("command = [\"api\"]"),
+            in + "command' must begin with the absolute path of a program; no shell reads it");
+  EXPECT_EQ(version("command = []"),
+            in + "command' must begin with the absolute path of a program; no shell reads it");
+  EXPECT_EQ(version("http = \"https://127.0.0.1/v\""),
+            in + "http' must begin with http://, as only what runs on this host is scraped");
+  for (const auto* pointer : {"", "build", "/a~2", "/a~"})
+    EXPECT_EQ(version("http = \"http://127.0.0.1/\", json = \"" + std::string(pointer) + "\""),
+              in + "json' must be a JSON pointer, such as \"/build/version\"");
+  EXPECT_EQ(version("http = \"http://127.0.0.1/\", header = \"a: b\""),
+            in + "header' must be the name of a header, such as \"X-Version\"");
+  EXPECT_EQ(version("http = \"http://127.0.0.1/\", header = \"a\", json = \"/a\""),
+            in + "header' and json are one too many: both say where in the answer");
+  EXPECT_EQ(version("file = \"/v\", json = \"/a\""), in + "json' belongs to http");
+  EXPECT_EQ(version("file = \"/v\", key = \"A\""), in + "key' belongs to unit_property");
+  EXPECT_EQ(version("http = \"http://127.0.0.1/\", heade = \"X\""),
+            "api.toml:2: unknown key 'version.heade' (did you mean 'header'?)");
+  EXPECT_EQ(version("unit_property = \"Description\""),
+            in + "unit_property' needs unit: only systemd's units have properties");
+  EXPECT_EQ(problems_of("unit = \"a.service\"\nversion = { unit_property = \"Environment\" }\n"),
+            "api.toml:2: missing key 'version.key': the variable of the environment that holds the "
+            "version");
+  EXPECT_NE(version("container = \"api\", label = \"org.opencontainers.image.version\"")
+                .find("command = [\"/usr/bin/podman\", \"inspect\""),
+            std::string::npos);
+}
+
+TEST(ServiceFile, WhatTheHelperCannotSeeItCannotPutBack) {
+  const std::string head = "exe = \"/a\"\nversion = { command = [\"/a\", \"-V\"] }\n[[rollback]]\n";
+  EXPECT_NE(problems_of(head + "action = \"command\"\ncommand = [\"/put-back\"]\n")
+                .find("api.toml:3: 'rollback' cannot work with a version that is asked for"),
+            std::string::npos);
+  EXPECT_EQ(problems_of(head + "action = \"release_symlink\"\nreleases = \"/srv/releases\"\n"
+                               "link = \"/srv/current\"\nrestart = \"a.service\"\n"),
+            "");
+}
+
+TEST(ServiceFile, ProbesAreRequestsOfTheAgentsOwn) {
+  const auto probe = [](const std::string& rest) {
+    return "exe = \"/a\"\n[[requests]]\nsource = \"probe\"\n" + rest;
+  };
+  const auto http = parse(probe("url = \"http://127.0.0.1:8080/healthz\"\ninterval = \"5s\"\n"));
+  ASSERT_TRUE(http) << http.error().message;
+  EXPECT_EQ(http->requests[0].url.target, "/healthz");
+  EXPECT_EQ(http->requests[0].interval_seconds, 5);
+  EXPECT_EQ(http->requests[0].timeout_seconds, 2);
+  const auto tcp = parse(probe("url = \"tcp://[::1]:5432\"\n"));
+  ASSERT_TRUE(tcp) << tcp.error().message;
+  EXPECT_EQ(tcp->requests[0].url.target, "");
+  EXPECT_EQ(tcp->requests[0].url.port, 5432);
+  EXPECT_EQ(tcp->requests[0].timeout_seconds, 1);
+
+  EXPECT_EQ(problems_of(probe("")),
+            "api.toml:2: missing key 'requests.url': what is asked, such as "
+            "http://127.0.0.1:8080/healthz or tcp://127.0.0.1:5432");
+  EXPECT_EQ(
+      problems_of(probe("url = \"https://127.0.0.1/\"\n")),
+      "api.toml:4: 'requests.url' must begin with http:// or tcp://, as only what runs on this "
+      "host is probed");
+  for (const auto* url : {"tcp://127.0.0.1", "tcp://127.0.0.1:80/x", "tcp://[::1]"})
+    EXPECT_EQ(problems_of(probe("url = \"" + std::string(url) + "\"\n")),
+              "api.toml:4: 'requests.url' must be tcp://ADDRESS:PORT");
+  const std::string url = "url = \"tcp://127.0.0.1:1\"\n";
+  for (const auto* interval : {"500ms", "61s", "1500ms"})
+    EXPECT_EQ(problems_of(probe(url + "interval = \"" + interval + "\"\ntimeout = \"100ms\"\n")),
+              "api.toml:5: 'requests.interval' must be 1s to 60s, in whole seconds");
+  EXPECT_EQ(
+      problems_of(probe(url + "timeout = \"2s\"\n")),
+      "api.toml:5: 'requests.timeout' must be 50ms to the interval, as there is one probe at a "
+      "time; or give a longer interval");
+}
+
+TEST(ServiceFile, ProbesAndRealRequestsAreNotOneCount) {
+  const std::string probe =
+      "exe = \"/a\"\n[[requests]]\nsource = \"probe\"\nurl = \"tcp://127.0.0.1:1\"\n";
+  EXPECT_EQ(problems_of(probe + "[[requests]]\nsource = \"recorder\"\n"),
+            "api.toml:2: 'requests' must not be both probes and a source of real requests, as they "
+            "would be one count; leave the probes out: real requests tell more");
+  EXPECT_EQ(problems_of(probe + "[[requests]]\nsource = \"probe\"\nurl = \"tcp://127.0.0.1:2\"\n"),
+            "");
+  EXPECT_EQ(
+      problems_of(probe + "[[business]]\nname = \"orders\"\nmetric = \"o\"\n"),
+      "api.toml:5: 'business' is counted by a log, statsd, Prometheus or the recorder; a probe "
+      "knows none");
+}
+
 TEST(ServiceFile, UnknownSourcesAreAnsweredWithWhatThereIs) {
   const std::string rest = "path = \"/log\"\nformat = \"combined\"\n";
   EXPECT_EQ(problems_after_head("[[requests]]\nsource = \"acces_log\"\n" + rest),
             "api.toml:4: 'requests.source' \"acces_log\" is not known; there are access_log, "
-            "syslog, statsd, prometheus and recorder");
+            "syslog, statsd, prometheus, recorder and probe");
   EXPECT_EQ(
       problems_after_head("[[requests]]\n"),
       "api.toml:3: missing key 'requests.source': where requests are counted: \"access_log\"\n"

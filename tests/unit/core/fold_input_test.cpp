@@ -107,6 +107,26 @@ TEST_F(FoldInput, ASampleWaitsForItsVersionStarted) {
   EXPECT_EQ(fold.deploys()[0].previous, "v1");
 }
 
+/// A version that is asked for over HTTP may be known long after the start.
+TEST_F(FoldInput, AVersionThatIsToldTenSecondsLateOpensItsDeployAllTheSame) {
+  give(started(1, "g1", "v1"));
+  give(sample(2));
+  uint64_t sequence = 2;
+  for (int second = 0; second < 10; ++second) give(sample(++sequence, "g2", ""));
+  EXPECT_TRUE(fold.deploys().empty());
+  EXPECT_EQ(host().version, "v1");
+  Event late = started(++sequence, "g2", "v2", "v1");
+  late.age_us = 10 * kSecond;
+  give(late);
+  ASSERT_EQ(fold.deploys().size(), 1u);
+  EXPECT_EQ(fold.deploys()[0].version, "v2");
+  EXPECT_EQ(host().version, "v2");
+  const uint64_t before = host().samples;
+  give(sample(++sequence, "g2", "v2"));
+  EXPECT_EQ(host().samples, before + 1);
+  EXPECT_EQ(fold.deploys().size(), 1u);
+}
+
 TEST_F(FoldInput, AVersionWhoseAnnouncementWasLostIsKnownFromItsSamples) {
   give(started(1, "g1", "v1"));
   give(sample(2));
