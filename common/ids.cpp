@@ -4,7 +4,6 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/sha.h>
 
 #include <algorithm>
 
@@ -148,12 +147,6 @@ std::string command_id(std::string_view deploy, std::string_view host, std::stri
   const std::string text = fmt::format("{}|{}|{}|{}|{}", deploy, host, service, kind, ordinal);
   const auto digest = sha256(as_bytes(text));
   return hex(std::span(digest).first(kCommandIdBytes));
-}
-
-std::array<uint8_t, 32> sha256(std::span<const uint8_t> data) {
-  std::array<uint8_t, 32> digest{};
-  SERIN_VERIFY(SHA256(data.data(), data.size(), digest.data()) != nullptr);
-  return digest;
 }
 
 std::array<uint8_t, 32> hmac_sha256(std::span<const uint8_t> key, std::span<const uint8_t> data) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "common/sha256.h"
 
 namespace serin {
 
@@ -39,7 +40,6 @@ std::string base36(uint64_t value);
 std::string command_id(std::string_view deploy, std::string_view host, std::string_view service,
                        std::string_view kind, int ordinal);
 
-std::array<uint8_t, 32> sha256(std::span<const uint8_t> data);
 std::array<uint8_t, 32> hmac_sha256(std::span<const uint8_t> key, std::span<const uint8_t> data);
 std::string hex(std::span<const uint8_t> data);
 Result<Bytes> from_hex(std::string_view text);

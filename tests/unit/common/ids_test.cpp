@@ -113,12 +113,6 @@ TEST(Ids, ACommandIdIsHalfOfADigestOverWhatItIsFor) {
             command_id("api-mwoxfuo0", "web-07", "api", "rollback", 1));
 }
 
-TEST(Ids, Sha256KnowsTheTestVectors) {
-  EXPECT_EQ(hex(sha256(as_bytes("abc"))),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_EQ(hex(sha256({})), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-}
-
 TEST(Ids, HmacKnowsTheTestVectors) {
   // RFC 4231, test case 2.
   EXPECT_EQ(hex(hmac_sha256(as_bytes("Jefe"), as_bytes("what do ya want for nothing?"))),
