@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "agent/facts/fact_book.h"
+#include "agent/footprint/footprint.h"
 #include "agent/live/live_uplink.h"
 #include "agent/program.h"
 #include "agent/rollback/client.h"
@@ -151,6 +152,7 @@ class Agent {
   HostClock clock_;
   UvLoop loop_;
   Watchdog watchdog_{loop_.get()};
+  Footprint footprint_{loop_.get()};
   HelperClient helper_{loop_.get(), config_.helper_socket};
   std::unique_ptr<LiveSocket> live_;
   std::unique_ptr<LiveUplink> uplink_;
@@ -166,6 +168,7 @@ class Agent {
 }  // namespace
 
 Result<void> run_agent(const Places& places) {
+  Footprint::share_one_heap();
   auto config = load_agent_config(places.config);
   if (!config) return std::unexpected(config.error());
   auto boot_id = read_boot_id();

@@ -1,10 +1,12 @@
 #include "common/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
+#include <time.h>
 
 #include <array>
-#include <memory>
+#include <atomic>
+#include <cstdio>
+#include <ctime>
+#include <string>
 #include <utility>
 
 namespace serin::log {
@@ -21,32 +23,29 @@ constexpr std::array<std::pair<std::string_view, Level>, 5> kLevels = {{
 /// Lines longer than this are cut: the text may quote what a stranger sent.
 constexpr size_t kMostLineBytes = 2048;
 
-spdlog::level::level_enum to_spdlog(Level level) {
-  switch (level) {
-    case Level::debug:
-      return spdlog::level::debug;
-    case Level::info:
-      return spdlog::level::info;
-    case Level::warning:
-      return spdlog::level::warn;
-    case Level::error:
-      return spdlog::level::err;
-    case Level::off:
-      break;
+/// Set once, before there are threads.
+std::string& program_name() {
+  static std::string name = "serin";
+  return name;
+}
+constinit std::atomic<Level> threshold = Level::info;
+
+std::string_view name_of(Level level) {
+  for (const auto& [name, known] : kLevels) {
+    if (known == level) return name;
   }
-  return spdlog::level::off;
+  return "";
 }
 
-/// The program's own logger: writing must not depend on what a library does to spdlog's default
-/// one.
-std::shared_ptr<spdlog::logger>& logger() {
-  static auto made = [] {
-    auto plain = std::make_shared<spdlog::logger>(
-        "serin", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    plain->flush_on(spdlog::level::debug);
-    return plain;
-  }();
-  return made;
+/// In UTC, as every other time that Serin shows: 2026-11-20T10:00:01.250Z
+std::string time_text() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  std::tm parts{};
+  ::gmtime_r(&now.tv_sec, &parts);
+  std::array<char, 32> text{};
+  const size_t bytes = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+  return fmt::format("{}.{:03}Z", std::string_view(text.data(), bytes), now.tv_nsec / 1'000'000);
 }
 
 std::string one_line(std::string_view text) {
@@ -75,18 +74,19 @@ Result<Level> level_from(std::string_view name) {
 }
 
 void set_up(std::string_view program, Level level) {
-  // Times in UTC, as every other time that Serin shows.
-  logger()->set_pattern(fmt::format("%Y-%m-%dT%H:%M:%S.%eZ %l {}: %v", program),
-                        spdlog::pattern_time_type::utc);
-  logger()->set_level(to_spdlog(level));
+  program_name() = program;
+  threshold = level;
 }
 
 bool enabled(Level level) {
-  return level != Level::off && logger()->should_log(to_spdlog(level));
+  return level != Level::off && level >= threshold.load(std::memory_order_relaxed);
 }
 
 void write(Level level, std::string_view text) {
-  if (enabled(level)) logger()->log(to_spdlog(level), spdlog::string_view_t(one_line(text)));
+  if (!enabled(level)) return;
+  const std::string line =
+      fmt::format("{} {} {}: {}\n", time_text(), name_of(level), program_name(), one_line(text));
+  std::fwrite(line.data(), 1, line.size(), stderr);  // unbuffered: one write, so lines stay whole
 }
 
 std::optional<uint64_t> RateLimited::pass(std::string_view key, int64_t now_us) {

@@ -10,8 +10,8 @@
 
 #include "common/error.h"
 
-/// The log of a program: lines on standard error, which systemd's journal keeps (target serin_log;
-/// spdlog stays behind log.cpp). May be called from any thread.
+/// The log of a program: lines on standard error, which systemd's journal keeps (target serin_log).
+/// May be called from any thread. A logging library would cost each agent half a megabyte.
 namespace serin::log {
 
 enum class Level { debug, info, warning, error, off };

@@ -1,8 +1,7 @@
 # For distributions with an older libstdc++ and without some of Debian's libraries: glibc 2.34, GLIBCXX_3.4.29. Debian has no
-# static archives of fmt, spdlog and toml++: what we use of fmt and toml++ is compiled here once and linked whole, so that
-# the linker finds nothing left to take from the shared ones and drops them; spdlog is header-only in the one file that
-# uses it (cmake/dependencies.cmake). Our own objects are those of any other build. What is C or has to be shared lies in a folder
-# of the program's own.
+# static archives of fmt and toml++: what we use of them is compiled here once and linked whole, so that the linker finds
+# nothing left to take from the shared ones and drops them. Our own objects are those of any other build. What is C or has
+# to be shared lies in a folder of the program's own.
 add_library(serin_portable STATIC portable/fmt.cpp portable/glibc.cpp portable/toml.cpp)
 set_target_properties(serin_portable PROPERTIES POSITION_INDEPENDENT_CODE ON)
 target_compile_definitions(serin_portable PRIVATE TOML_HEADER_ONLY=0)

@@ -17,13 +17,9 @@ namespace serin::agent {
 
 using Clock = std::chrono::steady_clock;
 
-/// The end of one hand-over to cnats. The message comes back with it: its address names the
-/// hand-over.
+/// JetStream's answer to one hand-over, on the subject that named it.
 struct AckMail {
   bus::MessagePtr message;
-  natsStatus status = NATS_OK;
-  int code = 0;  ///< JetStream's error code; 0 when it is not the server that refused
-  std::string text;
 };
 /// A message for this agent: live, or the answer to a question for the last one.
 struct IncomingMail {

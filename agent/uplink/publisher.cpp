@@ -3,9 +3,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
 #include <ctime>
 #include <utility>
 
+#include "agent/uplink/ack.h"
 #include "agent/uplink/stamp.h"
 #include "common/bus/attention.h"
 #include "common/bus/subjects.h"
@@ -16,17 +18,15 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Half of MaxPending: hand-overs lost with a connection stay pending in cnats until MaxWait, and at
-// MaxPending a call would block.
-constexpr size_t kWindow = 32;
-constexpr int64_t kMaxPending = 64;
-constexpr int64_t kMaxWaitMs =
-    2000;  // without it acks lost with a killed server stay pending for ever
+constexpr size_t kWindow = 32;  // hand-overs without an answer: some 30 kB that may come twice
+// An answer that is lost with a server, and one to what permissions forbid, never comes.
+constexpr milliseconds kAckLimit{2000};
 constexpr milliseconds kFirstPause{250}, kLongestPause{5000};
 constexpr milliseconds kFirstForbiddenPause{1000}, kLongestForbiddenPause{60'000};
 constexpr milliseconds kFirstReopenPause{500}, kLongestReopenPause{5000};
 constexpr milliseconds kIdle{60'000};
-constexpr int kMessageTooLarge = 10054;
+constexpr uint64_t kMessageTooLarge = 10054;
+constexpr std::string_view kAcks = ".ack.";
 
 std::shared_ptr<Exchange> exchange_of(void* closure) {
   return bus::Closure::target<Exchange>(closure);
@@ -34,18 +34,9 @@ std::shared_ptr<Exchange> exchange_of(void* closure) {
 
 // The handlers below run on cnats' delivery thread: they hand over and return.
 
-void on_ack(jsCtx*, natsMsg* raw, jsPubAck* ack, jsPubAckErr* error, void* closure) {
+void on_ack(natsConnection*, natsSubscription*, natsMsg* raw, void* closure) {
   bus::MessagePtr message(raw);
-  auto exchange = exchange_of(closure);
-  if (!exchange) return;
-  AckMail mail{std::move(message)};
-  if (ack == nullptr) {
-    mail.status = error != nullptr && error->Err != NATS_OK ? error->Err : NATS_ERR;
-    mail.code = error != nullptr ? static_cast<int>(error->ErrCode) : 0;
-    const bool said = error != nullptr && error->ErrText != nullptr && *error->ErrText != '\0';
-    mail.text = said ? error->ErrText : natsStatus_GetText(mail.status);
-  }
-  exchange->leave(std::move(mail));
+  if (auto exchange = exchange_of(closure)) exchange->leave(AckMail{std::move(message)});
 }
 
 template <IncomingMail::From from>
@@ -60,17 +51,6 @@ bus::ConnectionOptions connection_options(const Uplink::Options& options) {
           .name = "serin-agent " + options.host,
           .inbox_prefix = bus::agent_inbox_prefix(options.host),
           .reconnect_buffer_bytes = 0};  // the ring is our buffer, and it keeps the order
-}
-
-bus::JetStreamPtr make_jet_stream(const bus::Connection& connection, void* closure) {
-  jsOptions options;
-  jsOptions_Init(&options);
-  options.PublishAsync.MaxPending = kMaxPending;
-  options.PublishAsync.AckHandler = on_ack;
-  options.PublishAsync.AckHandlerClosure = closure;
-  jsCtx* raw = nullptr;
-  natsConnection_JetStream(&raw, connection.get(), &options);
-  return bus::JetStreamPtr(raw);
 }
 
 }  // namespace
@@ -99,6 +79,7 @@ void Publisher::run() {
 }
 
 void Publisher::pass() {
+  expire();
   settle_drain();
   if (closed_) shut();
   if (!connection_ && now_ >= reopen_at_) open();
@@ -114,6 +95,7 @@ Clock::time_point Publisher::next_pass() const {
   if (connected_) {
     if (const auto question = last_values_.next()) next = std::min(next, *question);
     if (resume_at_ > now_) next = std::min(next, resume_at_);
+    if (!in_flight_.empty()) next = std::min(next, in_flight_.begin()->second.deadline);
     for (const auto& [channel, forbidden] : forbidden_) {
       if (!forbidden.trying && forbidden.until > now_) next = std::min(next, forbidden.until);
     }
@@ -132,9 +114,8 @@ void Publisher::open() {
   reopen_at_ = Clock::now() + reopen_pause_.next();
   if (!made) return exchange_->note(made.error().message);
   connection_ = std::move(*made);
-  jet_stream_ = make_jet_stream(*connection_, closure_.key());
-  if (auto subscribed = subscribe(); !subscribed || !jet_stream_) {
-    exchange_->note(subscribed ? "cannot make a JetStream context" : subscribed.error().message);
+  if (auto subscribed = subscribe(); !subscribed) {
+    exchange_->note(subscribed.error().message);
     shut();
   }
 }
@@ -144,6 +125,7 @@ Result<void> Publisher::subscribe() {
   inbox_ = connection_->new_inbox();
   const std::pair<std::string, natsMsgHandler> wanted[] = {
       {inbox_ + ".*", on_message<From::last_value>},
+      {fmt::format("{}{}*", inbox_, kAcks), on_ack},
       {bus::commands_of_host(options_.host), on_message<From::commands>},
       {bus::kAttentionOfAll, on_message<From::attention>},
   };
@@ -157,7 +139,6 @@ Result<void> Publisher::subscribe() {
 
 void Publisher::shut() {
   subscriptions_.clear();
-  jet_stream_.reset();
   connection_.reset();
   connected_ = closed_ = false;
   in_flight_.clear();
@@ -194,19 +175,34 @@ void Publisher::on(const ErrorMail& mail) {
 }
 
 void Publisher::on(AckMail& mail) {
-  const auto found = in_flight_.find(mail.message.get());
-  if (found == in_flight_.end()) return;  // handed over on a connection that is gone
+  const std::string_view subject = natsMsg_GetSubject(mail.message.get());
+  const std::string_view number = bus::last_token(subject);
+  uint64_t which = 0;
+  std::from_chars(number.data(), number.data() + number.size(), which);
+  const auto found = in_flight_.find(which);
+  if (found == in_flight_.end()) return;  // given up, or handed over on a connection that is gone
   const HandOver hand_over = found->second;
   in_flight_.erase(found);
-  if (mail.status == NATS_OK) {
+  const Ack ack =
+      read_ack(bus::header(mail.message.get(), "Status"), bus::payload(mail.message.get()));
+  if (ack.stored) {
     exchange_->acknowledged(hand_over.id);
     forbidden_.erase(hand_over.channel);
     pause_ = kFirstPause;
     window_ = std::min(window_ * 2, kWindow);
-  } else if (mail.code == kMessageTooLarge) {
-    exchange_->drop(hand_over.id, "the stream refused a message as too large: " + mail.text);
+  } else if (ack.code == kMessageTooLarge) {
+    exchange_->drop(hand_over.id, "the stream refused a message as too large: " + ack.why);
   } else {
-    publish_failed(hand_over, mail.text);
+    publish_failed(hand_over, ack.why);
+  }
+}
+
+/// Hand-overs that nobody answered in time.
+void Publisher::expire() {
+  while (!in_flight_.empty() && in_flight_.begin()->second.deadline <= now_) {
+    const HandOver hand_over = in_flight_.begin()->second;
+    in_flight_.erase(in_flight_.begin());
+    publish_failed(hand_over, "no answer");
   }
 }
 
@@ -266,19 +262,11 @@ bool Publisher::allowed(size_t channel) const {
 void Publisher::hand_over(const Exchange::Outgoing& outgoing) {
   const auto stamped = with_age(outgoing.payload, outgoing.end_boot_us);
   if (!stamped) return exchange_->drop(outgoing.id, stamped.error().message);
-  natsMsg* raw = nullptr;
-  natsStatus status = natsMsg_Create(&raw, outgoing.subject.c_str(), nullptr,
-                                     reinterpret_cast<const char*>(stamped->data()),
-                                     static_cast<int>(stamped->size()));
-  natsMsg* const address = raw;
-  jsPubOptions options;
-  jsPubOptions_Init(&options);
-  options.MaxWait = kMaxWaitMs;
-  if (status == NATS_OK) status = js_PublishMsgAsync(jet_stream_.get(), &raw, &options);
-  const bus::MessagePtr left_with_us(raw);
-  const HandOver made{outgoing.id, outgoing.channel};
+  const HandOver made{outgoing.id, outgoing.channel, now_ + kAckLimit};
+  const uint64_t number = ++last_hand_over_;
+  const natsStatus status = publish(outgoing, *stamped, number);
   if (status == NATS_OK) {
-    in_flight_.emplace(address, made);
+    in_flight_.emplace(number, made);
     if (const auto found = forbidden_.find(outgoing.channel); found != forbidden_.end())
       found->second.trying = true;
   } else if (status == NATS_MAX_PAYLOAD) {
@@ -288,6 +276,15 @@ void Publisher::hand_over(const Exchange::Outgoing& outgoing) {
   } else {
     publish_failed(made, bus::last_error_text(status));
   }
+}
+
+/// To JetStream a message with a reply subject; no more is needed than that. cnats' own way adds a
+/// timer, a subscription and three turns of its threads to every message.
+natsStatus Publisher::publish(const Exchange::Outgoing& outgoing, const Bytes& stamped,
+                              uint64_t number) {
+  const std::string reply = fmt::format("{}{}{}", inbox_, kAcks, number);
+  return natsConnection_PublishRequest(connection_->get(), outgoing.subject.c_str(), reply.c_str(),
+                                       stamped.data(), static_cast<int>(stamped.size()));
 }
 
 void Publisher::on(IncomingMail& mail) {

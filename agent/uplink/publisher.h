@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,6 +41,7 @@ class Publisher {
   struct HandOver {
     uint64_t id = 0;
     size_t channel = 0;
+    Clock::time_point deadline{};
   };
   /// A subject that the server forbids: tried with one message, at longer and longer intervals.
   struct Forbidden {
@@ -60,12 +62,14 @@ class Publisher {
   void on(IncomingMail& mail);
   void on(const LinkMail& mail);
   void on(const ErrorMail& mail);
+  void expire();
   void settle_drain();
 
   void pump();
   [[nodiscard]] bool same_connection() const;
   [[nodiscard]] bool allowed(size_t channel) const;
   void hand_over(const Exchange::Outgoing& outgoing);
+  natsStatus publish(const Exchange::Outgoing& outgoing, const Bytes& stamped, uint64_t number);
   void publish_failed(const HandOver& hand_over, const std::string& why);
   void back_off();
   bool forbidden_failed(const HandOver& hand_over);
@@ -81,15 +85,15 @@ class Publisher {
 
   Clock::time_point now_{};
   std::unique_ptr<bus::Connection> connection_;
-  bus::JetStreamPtr jet_stream_;
   std::vector<bus::SubscriptionPtr> subscriptions_;
-  std::string inbox_;
+  std::string inbox_;  ///< `.<n>` below it: answers to questions; `.ack.<n>`: to hand-overs
   bool connected_ = false, ever_connected_ = false, closed_ = false;
   bus::Backoff reopen_pause_;
   Clock::time_point reopen_at_{};
   uint64_t reconnects_ = 0;  ///< of the connection, as far as we have been told
 
-  std::unordered_map<natsMsg*, HandOver> in_flight_;
+  std::map<uint64_t, HandOver> in_flight_;  ///< by number, so the first one's time ends first
+  uint64_t last_hand_over_ = 0;
   std::unordered_map<size_t, Forbidden> forbidden_;
   bool draining_ = false;
   size_t window_;

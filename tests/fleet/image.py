@@ -12,7 +12,7 @@ from stage.processes import DemoError
 # What a web host, the aggregator's host and the shop's binary need, and what the packages depend on, so that
 # installing them needs no network. faketime is for the host whose clock is wrong.
 TOOLS = ("nginx-light", "nats-server", "procps", "iproute2", "faketime", "libmicrohttpd12", "libsqlite3-0", "libcurl4",
-         "libfmt9", "libspdlog1.10", "libtomlplusplus3", "libnats3.4", "libprometheus-cpp-core1.0", "libuv1", "libzstd1",
+         "libfmt9", "libtomlplusplus3", "libnats3.4", "libprometheus-cpp-core1.0", "libuv1", "libzstd1",
          "ca-certificates")
 STOPPED = ("nginx", "nats-server")  # started only where they are wanted
 APT = "DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends"
