@@ -54,8 +54,7 @@ void ServiceCheck::say_asked_version(const HelperWord& helper) {
   auto version = asked_version();
   const auto [how, attempt] = how_to_try(service_);
   if (!version)
-    return say(Mark::bad, "version",
-               fmt::format("cannot be told: {}; {}", version.error().message, attempt));
+    return say(Mark::bad, "version", "cannot be told: " + version.error().message, attempt);
   running_version_ = *version;
   say(Mark::good, "version", fmt::format("{} runs (told {})", *version, how));
   const bool otherwise =
@@ -64,7 +63,9 @@ void ServiceCheck::say_asked_version(const HelperWord& helper) {
     say(Mark::bad, "version",
         fmt::format("the helper sees release {}: it can only go back where the folders of releases "
                     "are called like the versions",
-                    helper.inspect->version));
+                    helper.inspect->version),
+        "call the folders of releases like the versions, or take the version from the link: "
+        "version = { symlink = \"…/current\" }");
 }
 
 void ServiceCheck::say_probe(size_t index) {
@@ -72,12 +73,17 @@ void ServiceCheck::say_probe(size_t index) {
   const auto report = probe_once(requests);
   const std::string url = place(requests.url);
   if (report.probed.status == 0)
-    return say(Mark::bad, "requests", fmt::format("probe of {}: {}", url, report.probed.why));
+    return say(Mark::bad, "requests", fmt::format("probe of {}: {}", url, report.probed.why),
+               fmt::format("does the service listen there, as the agent reaches it? ss -ltnp | "
+                           "grep {}",
+                           requests.url.port));
   const std::string answer =
       requests.url.target.empty() ? "it accepts" : fmt::format("status {}", report.probed.status);
   say(report.probed.status < 400 ? Mark::good : Mark::bad, "requests",
       fmt::format("probe of {} each {} s: {} after {:.1f} ms", url, requests.interval_seconds,
-                  answer, report.seconds * 1000));
+                  answer, report.seconds * 1000),
+      report.probed.status < 400 ? std::string{}
+                                 : fmt::format("look what it says: curl -i '{}'", url));
 }
 
 }  // namespace serin::agent

@@ -82,14 +82,22 @@ void ServiceWatch::add_counters(Sample& sample, const Tally& tally) const {
   }
 }
 
+/// Whether requests of this source can name the counter: logs by a field, all others by a metric.
+bool ServiceWatch::can_count(size_t source, const ServiceFile::Business& business) const {
+  const std::string& kind = service_.requests[source].source;
+  const bool by_name = kind == "statsd" || kind == "prometheus" || kind == "recorder";
+  return by_name ? !business.metric.empty() : business.field.has_value();
+}
+
 /// Orders that nobody counted are not orders that did not come.
 bool ServiceWatch::is_seen(const ServiceFile::Business& business) const {
+  bool counted = false;
   for (size_t i = 0; i < sources_.size(); ++i) {
-    const std::string& source = service_.requests[i].source;
-    bool by_name = source == "statsd" || source == "prometheus" || source == "recorder";
-    if (by_name != business.metric.empty() && !sources_[i]->is_complete()) return false;
+    if (!can_count(i, business)) continue;
+    if (!sources_[i]->is_complete()) return false;
+    counted = true;
   }
-  return business.has_source();
+  return counted;
 }
 
 /// An answer without content is seen as a counter of which less hurts: the full ones.
@@ -142,10 +150,16 @@ void ServiceWatch::add_absent(Sample& sample) const {
   if (!counted && !sources_.empty())
     sample.absent.push_back(
         {.metric = "requests", .reason = "what is configured counts the business alone"});
-  for (const auto& business : service_.business)
-    if (!business.has_source())
-      sample.absent.push_back(
-          {.metric = business.name, .reason = "no log field or metric is configured for it"});
+  for (const auto& business : service_.business) {
+    size_t counting = 0;
+    for (size_t i = 0; i < sources_.size(); ++i) counting += can_count(i, business) ? 1 : 0;
+    if (counting > 0) continue;
+    sample.absent.push_back({.metric = business.name,
+                             .reason = business.has_source()
+                                           ? "no source of requests here can tell it: a log tells "
+                                             "fields, statsd, Prometheus and the recorder metrics"
+                                           : "no log field or metric is configured for it"});
+  }
 }
 
 void ServiceWatch::add_source_trouble(Sample& sample, const RequestSource& source) const {

@@ -95,15 +95,15 @@ TEST_F(ServiceCheckTest, AVersionThatIsAskedForIsShownOrWhyNotAndWhatToTry) {
   service_.version = ServiceFile::VersionCommand{{"/bin/echo", "1.2"}};
   EXPECT_EQ(line("version", "1.2 runs (told by its command)").mark, Line::Mark::good);
   service_.version = ServiceFile::VersionCommand{{"/bin/false"}};
-  EXPECT_THAT(line("version", "cannot be told: /bin/false ended with status 1").text,
+  EXPECT_THAT(line("version", "cannot be told: /bin/false ended with status 1").fix,
               HasSubstr("runuser -u serin -g serin -- /bin/false"));
   service_.version =
       ServiceFile::VersionHttp{.url = {.host = "127.0.0.1", .port = 1, .target = "/v"}};
-  EXPECT_THAT(line("version", "http://127.0.0.1:1/v: Connection refused").text,
+  EXPECT_THAT(line("version", "http://127.0.0.1:1/v: Connection refused").fix,
               HasSubstr("curl -i 'http://127.0.0.1:1/v'"));
   service_.process = ServiceFile::ByUnit{{"api.service"}};
   service_.version = ServiceFile::VersionUnitProperty{.property = "Environment", .key = "V"};
-  EXPECT_THAT(line("version", "none of its units runs").text,
+  EXPECT_THAT(line("version", "none of its units runs").fix,
               HasSubstr("systemctl show --property=Environment"));
 }
 
@@ -111,13 +111,17 @@ TEST_F(ServiceCheckTest, AReleaseThatIsCalledOtherwiseThanTheVersionIsNamed) {
   service_.version = ServiceFile::VersionCommand{{"/bin/echo", "1.2"}};
   add({.action = "release_symlink", .releases = folder_.path(), .link = folder_ / "current"});
   word_.inspect->version = "release-7";
-  EXPECT_EQ(line("version", "the helper sees release release-7").mark, Line::Mark::bad);
+  const Line complaint = line("version", "the helper sees release release-7");
+  EXPECT_EQ(complaint.mark, Line::Mark::bad);
+  EXPECT_THAT(complaint.fix, HasSubstr("like the versions"));
 }
 
 TEST_F(ServiceCheckTest, AProbeIsTried) {
   service_.requests.push_back(
       {.source = "probe", .url = {.host = "::1", .port = 1, .target = {}}, .interval_seconds = 1});
-  EXPECT_EQ(line("requests", "probe of tcp://[::1]:1: ").mark, Line::Mark::bad);
+  const Line complaint = line("requests", "probe of tcp://[::1]:1: ");
+  EXPECT_EQ(complaint.mark, Line::Mark::bad);
+  EXPECT_THAT(complaint.fix, HasSubstr("ss -ltnp"));
 }
 
 }  // namespace

@@ -215,6 +215,23 @@ TEST_F(ServiceWatchTest, WhereOnlyTheBusinessIsCountedRequestsAreAbsentAndNothin
   }));
 }
 
+TEST_F(ServiceWatchTest, WhatNoSourceCanTellOfTheBusinessIsAbsentAndNotZero) {
+  change_file_ = [](ServiceFile& file) {
+    file.business = {{.name = "orders", .metric = {*MetricSelector::parse("shop.orders")}}};
+  };
+  auto child = run_service();
+  start_agent();
+  sampler_->attention("api", 1000, 60);
+  const auto told = [&]() -> const Sample* {
+    for (const auto& [sample, end] : uplink_.samples)
+      if (sample.service == "api" && !sample.generation.empty() && sample.requests) return &sample;
+    return nullptr;
+  };
+  ASSERT_TRUE(run_until(loop_, [&] { return told() != nullptr; }));
+  EXPECT_EQ(std::ranges::count(told()->counters, "orders", &NamedValue::name), 0);
+  EXPECT_EQ(std::ranges::count(told()->absent, "orders", &Absent::metric), 1);
+}
+
 TEST_F(ServiceWatchTest, WhileNothingRunsSamplesSayDown) {
   start_agent();
   sampler_->attention("api", 1000, 60);
