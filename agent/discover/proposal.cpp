@@ -112,7 +112,10 @@ std::string version_lines(const FoundUnit& unit, const Origin& origin) {
   return text +
          commented_out(
              "version = { symlink = \"/srv/…/current\" }\n"
-             "version = { file = \"/srv/…/VERSION\" }\n") +
+             "version = { file = \"/srv/…/VERSION\" }\n"
+             "version = { command = [\"/srv/…/program\", \"--version\"] }\n" +
+             fmt::format("version = {{ http = \"http://{}:{}/version\" }}\n",
+                         unit.ports.front().url_host(), unit.ports.front().port)) +
          "version = { build_id = true }\n";
 }
 

@@ -142,18 +142,20 @@ std::optional<std::string> front_lines(const HostTree& tree, const FoundUnit& un
   return text.empty() ? std::nullopt : std::optional(std::move(text));
 }
 
-std::string nothing_found(const Surroundings& around) {
+std::string nothing_found(const FoundUnit& unit, const Surroundings& around) {
   return toml_comment(fmt::format(
              "Nothing was found that tells of its requests{}, so only its processes are watched: "
-             "no "
-             "errors, no latency. One of these, or [[requests]] with source = \"recorder\":",
+             "no errors, no latency. One of these, or [[requests]] with source = \"recorder\"; the "
+             "last one, alone, for a service without traffic:",
              around.asked ? "" : " (discover --probe also asks its ports for /metrics)")) +
          commented_out(
              "[[requests]]\nsource = \"access_log\"\npath = \"/var/log/…/access.log\"\n"
              "format = \"combined\"\n\n"
              "[[requests]]\nsource = \"prometheus\"\nurl = \"http://127.0.0.1:9100/metrics\"\n"
              "requests = \"http_requests_total\"\nstatus_label = \"code\"\n"
-             "latency = \"http_request_duration_seconds\"\n");
+             "latency = \"http_request_duration_seconds\"\n\n" +
+             fmt::format("[[requests]]\nsource = \"probe\"\nurl = \"tcp://{}:{}\"\n",
+                         unit.ports.front().url_host(), unit.ports.front().port));
 }
 
 }  // namespace
@@ -184,7 +186,7 @@ std::string propose_requests(const HostTree& tree, const FoundUnit& unit,
   if (!text.empty()) return text;
   if (auto front = front_lines(tree, unit, around.front_logs)) return *front;
   if (around.answers.metrics) return page_lines(*around.answers.metrics);
-  return nothing_found(around);
+  return nothing_found(unit, around);
 }
 
 }  // namespace serin::agent
