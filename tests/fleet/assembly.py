@@ -27,8 +27,9 @@ SEED = 1
 class Shared:
     """What every host is told, and the releases that are unpacked there."""
 
-    def __init__(self, bin_dir, folder, core_address):
+    def __init__(self, bin_dir, folder, core_address, blind):
         self.bin = bin_dir
+        self.blind = blind  # the service's file names no source of requests: what is left is what the host shows
         self.data = folder / "data"
         self.nats = f"nats://{core_address}:{NATS_PORT}"
         self.partner_host, self.partner_port = network.GATE, PARTNER_PORT
@@ -42,7 +43,7 @@ class Shared:
 
 
 class Fleet:
-    def __init__(self, bin_dir, packages, work, host_count, rate):
+    def __init__(self, bin_dir, packages, work, host_count, rate, blind=False):
         self.bin = bin_dir
         self.packages = packages
         self.work = work
@@ -55,7 +56,7 @@ class Fleet:
         self.core = Core("core", f"{network.NET}.2", work / "hosts" / "core", self.groups)
         self.hosts = [Web(f"web-{i + 1:02}", f"{network.NET}.{11 + i}", work / "hosts" / f"web-{i + 1:02}", self.groups)
                       for i in range(host_count)]
-        self.shared = Shared(bin_dir, work, self.core.address)
+        self.shared = Shared(bin_dir, work, self.core.address, blind)
         self.edge = Edge(bin_dir, work, self.crew, rate, SEED)
         self.clients = Customers(self.edge.account)
         self.api = Api(API_PORT, self.token, self.core.address)

@@ -5,6 +5,7 @@ import dataclasses
 # What a finding is called, by what is wrong with a release.
 LATENCY = ("latency_",)
 ERRORS = ("errors", "slo")
+SOCKETS = ("connections", "failed_connects", "accept_overflows")
 ENDS = ("restarts", "crash_loop", "unit_failed", "process_gone", "errors")
 
 
@@ -16,6 +17,7 @@ class Release:
     outright: bool = False  # users get errors, or nothing, from the first request on
     behaviour: str = ""    # the shop's; default: the name
     stage: str = ""        # what happens around it: degraded_partner, cron, slow_database, drifted_host
+    host_metrics: tuple = ()  # the same, where nobody counts requests: what processes and sockets show
 
     @property
     def shop_behaviour(self):
@@ -27,15 +29,16 @@ RELEASES = (
     Release("slow-query", "caught", LATENCY + ("cpu_per_request",)),
     Release("unicode", "caught", ERRORS, outright=True),
     Release("null-field", "caught", ERRORS, outright=True),
-    Release("pool", "caught", LATENCY + ERRORS + ("threads", "fds", "not_serving")),
+    Release("pool", "caught", LATENCY + ERRORS + ("threads", "fds", "not_serving") + SOCKETS,
+            host_metrics=("threads", "fds") + SOCKETS),
     Release("stampede", "caught", LATENCY + ("cpu_per_request",)),
-    Release("lock", "caught", LATENCY + ("threads",)),
+    Release("lock", "caught", LATENCY + ("threads",) + SOCKETS, host_metrics=("threads", "fds") + SOCKETS),
     Release("double-charge", "caught", ("charged_again",)),
-    Release("rate-limit", "caught", ERRORS),
-    Release("slow-webhook", "caught", LATENCY + ("threads", "fds")),
+    Release("rate-limit", "caught", ERRORS + SOCKETS),
+    Release("slow-webhook", "caught", LATENCY + ("threads", "fds") + SOCKETS),
     Release("error-format", "caught", ERRORS, stage="degraded_partner"),
-    Release("leak", "caught", ("rss_bytes",)),
-    Release("fd-leak", "caught", ("fds",)),
+    Release("leak", "caught", ("rss_bytes",), host_metrics=("rss_bytes",)),
+    Release("fd-leak", "caught", ("fds",) + SOCKETS, host_metrics=("fds",) + SOCKETS),
     Release("crash", "caught", ENDS),
     Release("crash-loop", "caught", ENDS, outright=True),
     Release("cpu", "caught", ("cpu_per_request",)),

@@ -47,10 +47,12 @@ StateDirectory=shop
 WantedBy=multi-user.target
 """
 
-SERVICE = f"""\
+SERVICE = """\
 unit = "shop.service"
-version = {{ symlink = "/srv/shop/current" }}
+version = { symlink = "/srv/shop/current" }
+"""
 
+COUNTED = f"""
 [[requests]]
 source = "access_log"
 path = "{LOG}"
@@ -71,7 +73,9 @@ requests = "shop.requests"   # which the shop does not send: nginx counts them
 name = "charged_again"
 worse = "higher"
 metric = "shop.charged_again"
+"""
 
+PUT_BACK = f"""
 [[rollback]]
 action = "release_symlink"
 releases = "/srv/shop/releases"
@@ -82,7 +86,7 @@ healthy = {{ http = "http://127.0.0.1:{SHOP_PORT}/healthz", within = "20s" }}
 
 class Web(Machine):
     def furnish(self, shared):
-        """`shared`: what every host is told (nats, partner_host, partner_port, data, public_key, releases)."""
+        """`shared`: what every host is told (nats, partner_host, partner_port, data, public_key, releases, blind)."""
         self.shared = shared
         self.binds = [(shared.data, "/srv/data")]
         self.write("/etc/shop.conf", f"port = {SHOP_PORT}\npartner_host = {shared.partner_host}\n"
@@ -91,7 +95,7 @@ class Web(Machine):
         self.write("/etc/systemd/system/shop.service", UNIT)
         self.write("/etc/nginx/nginx.conf", NGINX)
         self.write("/etc/serin/agent.toml", f'[nats]\nurl = ["{shared.nats}"]\n[host]\nlabels = {{ role = "shop" }}\n')
-        self.write("/etc/serin/services.d/shop.toml", SERVICE)
+        self.write("/etc/serin/services.d/shop.toml", SERVICE + ("" if shared.blind else COUNTED) + PUT_BACK)
         self.write("/etc/serin/keys.d/signing.key.pub", shared.public_key)
         self.path("/srv/shop/releases").mkdir(parents=True)
         self.unpack(GOOD)
