@@ -52,7 +52,8 @@ class TheVerdict(unittest.TestCase):
     def judge(self, release, **given):
         kinds = given.pop("kinds", [])
         alerts = [{"message": {"kind": kind}} for kind in kinds]
-        fleet = types.SimpleNamespace(hosts=[], receiver=types.SimpleNamespace(of_version=lambda _: alerts))
+        shared = types.SimpleNamespace(blind=given.pop("blind", False))
+        fleet = types.SimpleNamespace(hosts=[], shared=shared, receiver=types.SimpleNamespace(of_version=lambda _: alerts))
         return Trials(fleet, None, None).is_as_lies(BY_NAME[release], outcome(release, **given), None)
 
     def test_caught_means_by_a_metric_that_lies_names_and_recovered(self):
@@ -60,6 +61,10 @@ class TheVerdict(unittest.TestCase):
         self.assertFalse(self.judge("lock", metric="errors"))
         self.assertFalse(self.judge("lock", metric="latency_p90", state="not_the_cause"))
         self.assertFalse(self.judge("lock", metric="latency_p90", restored=None))
+
+    def test_where_nobody_counts_requests_what_the_host_shows_is_meant(self):
+        self.assertTrue(self.judge("lock", metric="threads", blind=True))
+        self.assertFalse(self.judge("lock", metric="latency_p90", blind=True))
 
     def test_a_good_release_must_pass(self):
         self.assertTrue(self.judge("good-2", verdict="pass"))
