@@ -220,12 +220,15 @@ Result<void> Attempt::await_healthy() {
   const int64_t limit =
       std::min(deadline_boot_us_, c.clock.boot_us() + microseconds(entry_.healthy.within_seconds));
   Lifetime lifetime;
+  std::string why;  // of the last look that had its time: the one that the limit cuts off says no
+                    // more than that
   for (;;) {
     const auto healthy = check_now(lifetime, limit);
     if (healthy) return c.note("healthy");
-    if (c.clock.boot_us() >= limit) {
-      return fail(fmt::format("not healthy within {:g} s: {}", entry_.healthy.within_seconds,
-                              healthy.error().message));
+    const bool cut_off = c.clock.boot_us() >= limit;
+    if (!cut_off || why.empty()) why = healthy.error().message;
+    if (cut_off) {
+      return fail(fmt::format("not healthy within {:g} s: {}", entry_.healthy.within_seconds, why));
     }
     c.clock.pause_us(kLookEveryUs);
   }
