@@ -3,19 +3,20 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <linux/magic.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "agent/probe/cgroup_probe.h"
-#include "agent/probe/socket_scope.h"
 
 namespace serin::agent {
 namespace {
@@ -69,7 +70,8 @@ Result<void> enter_own_network() {
 
 Result<OwnGroup> OwnGroup::make() {
   for (const auto& root : CgroupRoots::of_this_machine().folders) {
-    if (!group_ids(root)) continue;
+    struct statfs mounted{};
+    if (::statfs(root.c_str(), &mounted) != 0 || mounted.f_type != CGROUP2_SUPER_MAGIC) continue;
     fs::path folder = root / fmt::format("serin-sockets-test-{}", ::getpid());
     std::error_code error;
     if (!fs::create_directory(folder, error)) return fail(folder.string() + ": " + error.message());
