@@ -22,9 +22,9 @@ struct SharedSockets {
   std::vector<SocketRecord> records = {};  ///< of the look in hand
   std::filesystem::path proc = "/proc";
   std::function<uint64_t()> cpu_ns = thread_cpu_ns;
-  /// CPU time that all services' looks together may take of each second. A third of what the whole
-  /// agent may take: on a usual host it is enough for a look a second at one service.
-  uint64_t budget_ns = 300'000;
+  /// CPU time that all services' looks together may take of each second: a seventh of what the
+  /// whole agent may take.
+  uint64_t budget_ns = 150'000;
   unsigned services = 1;  ///< that share the budget
 };
 
