@@ -12,8 +12,8 @@ namespace {
 using Worse = BusinessCounter::Worse;
 
 constexpr double kMargin = 1.10;
-constexpr double kRestartFloor = 0.10;  // restart-to-restart change, log odds
-constexpr double kLeastCount = 50;      // in the whole past, or the counter tells nothing
+constexpr double kRestartFloor = 0.10;   // restart-to-restart change, log odds
+constexpr double kLeastCount = 50;       // in the whole past, or the counter tells nothing
 constexpr double kLeastRequests = 2000;  // without which a counter is known to be rare
 constexpr std::array<double, Foresight::kEffects> kLess = {.9, .8, .7, .5, .2, .05};
 constexpr std::array<double, Foresight::kEffects> kMore = {1.1, 1.25, 1.5, 2, 5, 10};
@@ -162,18 +162,12 @@ class BusinessFamily final : public CountFamily {
 
   static std::vector<HostBlocks> blocks_of(const std::string& name, bool lower, const Past& past,
                                            std::span<const HostHistory> history) {
-    std::vector<HostBlocks> out;
-    for (const auto& h : history) {
-      HostBlocks& host = out.emplace_back();
-      host.host = h.host;
-      host.canary = h.canary;
-      for (const auto& b : h.blocks) {
-        const auto value = value_of(b, name);
-        const double n = static_cast<double>(b.requests);
-        if (value) host.blocks.push_back({b.index, n, bad_of(*value, n, lower, past)});
-      }
-    }
-    return out;
+    return judge::blocks_of(history, [&](const HostHistory::Block& b) -> std::optional<BlockCount> {
+      const auto value = value_of(b, name);
+      if (!value) return std::nullopt;
+      const double n = static_cast<double>(b.requests);
+      return BlockCount{.index = b.index, .requests = n, .bad = bad_of(*value, n, lower, past)};
+    });
   }
 
   [[nodiscard]] Reading read(const HostStep& step) const override {

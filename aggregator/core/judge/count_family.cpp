@@ -67,18 +67,11 @@ std::unique_ptr<Metric> CountFamily::open(const Scope& scope, size_t baseline_ho
 namespace {
 
 std::vector<HostBlocks> error_blocks(std::span<const HostHistory> history) {
-  std::vector<HostBlocks> out;
-  for (const auto& h : history) {
-    HostBlocks& host = out.emplace_back();
-    host.host = h.host;
-    host.canary = h.canary;
-    for (const auto& b : h.blocks) {
-      host.blocks.push_back({.index = b.index,
-                             .requests = static_cast<double>(b.requests),
-                             .bad = static_cast<double>(std::min(b.errors, b.requests))});
-    }
-  }
-  return out;
+  return blocks_of(history, [](const HostHistory::Block& b) -> std::optional<BlockCount> {
+    return BlockCount{.index = b.index,
+                      .requests = static_cast<double>(b.requests),
+                      .bad = static_cast<double>(std::min(b.errors, b.requests))};
+  });
 }
 
 CountSettings error_settings(const Options& o, double alpha) {

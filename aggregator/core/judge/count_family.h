@@ -33,6 +33,22 @@ struct CountSettings {
   std::array<Effect, Foresight::kEffects> effects;
 };
 
+/// The past of every host as counts: `count_of(block)` says what a block holds, nullopt leaves it
+/// out.
+template <class CountOf>
+std::vector<HostBlocks> blocks_of(std::span<const HostHistory> history, const CountOf& count_of) {
+  std::vector<HostBlocks> out;
+  for (const auto& h : history) {
+    HostBlocks& host = out.emplace_back();
+    host.host = h.host;
+    host.canary = h.canary;
+    for (const auto& b : h.blocks) {
+      if (const std::optional<BlockCount> count = count_of(b)) host.blocks.push_back(*count);
+    }
+  }
+  return out;
+}
+
 class CountFamily : public Family {
  public:
   CountFamily(CountSettings settings, std::span<const HostBlocks> history);

@@ -93,20 +93,13 @@ class HarmFamily final : public CountFamily {
 
   static std::vector<HostBlocks> blocks_of(Harm harm, std::span<const HostHistory> history) {
     const double most = most_a_second(harm, history);
-    std::vector<HostBlocks> out;
-    for (const auto& h : history) {
-      HostBlocks& host = out.emplace_back();
-      host.host = h.host;
-      host.canary = h.canary;
-      for (const auto& b : h.blocks) {
-        const auto amount = amount_of(harm, b);
-        if (!amount) continue;
-        host.blocks.push_back({.index = b.index,
-                               .requests = static_cast<double>(b.requests),
-                               .bad = bad_of(*amount, kBlockSeconds, most)});
-      }
-    }
-    return out;
+    return judge::blocks_of(history, [&](const HostHistory::Block& b) -> std::optional<BlockCount> {
+      const auto amount = amount_of(harm, b);
+      if (!amount) return std::nullopt;
+      return BlockCount{.index = b.index,
+                        .requests = static_cast<double>(b.requests),
+                        .bad = bad_of(*amount, kBlockSeconds, most)};
+    });
   }
 
   [[nodiscard]] Reading read(const HostStep& step) const override {

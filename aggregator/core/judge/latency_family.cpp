@@ -128,19 +128,12 @@ WarmupMargin LatencyFamily::margin_of(const Options& o, const LatencyShape& shap
 
 std::vector<HostBlocks> LatencyFamily::blocks_above(std::span<const HostHistory> history,
                                                     int32_t edge) {
-  std::vector<HostBlocks> out;
-  for (const auto& h : history) {
-    HostBlocks& host = out.emplace_back();
-    host.host = h.host;
-    host.canary = h.canary;
-    for (const auto& b : h.blocks) {
-      if (!b.latency) continue;
-      host.blocks.push_back({.index = b.index,
-                             .requests = static_cast<double>(b.latency->total()),
-                             .bad = static_cast<double>(b.latency->above(edge))});
-    }
-  }
-  return out;
+  return blocks_of(history, [edge](const HostHistory::Block& b) -> std::optional<BlockCount> {
+    if (!b.latency) return std::nullopt;
+    return BlockCount{.index = b.index,
+                      .requests = static_cast<double>(b.latency->total()),
+                      .bad = static_cast<double>(b.latency->above(edge))};
+  });
 }
 
 namespace {
