@@ -10,6 +10,11 @@ namespace {
 
 constexpr uint64_t kMostIntervalUs = 3'600'000'000;  // the wire's limit: a host that was asleep
 
+/// Whether this source can tell the counter: logs by a field, all others by a metric.
+bool can_count(const ServiceFile::Requests& source, const ServiceFile::Business& business) {
+  return source.is_log() ? business.field.has_value() : !business.metric.empty();
+}
+
 }  // namespace
 
 void ServiceWatch::poll_sources(const Moment& now) {
@@ -82,18 +87,11 @@ void ServiceWatch::add_counters(Sample& sample, const Tally& tally) const {
   }
 }
 
-/// Whether requests of this source can name the counter: logs by a field, all others by a metric.
-bool ServiceWatch::can_count(size_t source, const ServiceFile::Business& business) const {
-  const std::string& kind = service_.requests[source].source;
-  const bool by_name = kind == "statsd" || kind == "prometheus" || kind == "recorder";
-  return by_name ? !business.metric.empty() : business.field.has_value();
-}
-
 /// Orders that nobody counted are not orders that did not come.
 bool ServiceWatch::is_seen(const ServiceFile::Business& business) const {
   bool counted = false;
   for (size_t i = 0; i < sources_.size(); ++i) {
-    if (!can_count(i, business)) continue;
+    if (!can_count(service_.requests[i], business)) continue;
     if (!sources_[i]->is_complete()) return false;
     counted = true;
   }
@@ -151,9 +149,9 @@ void ServiceWatch::add_absent(Sample& sample) const {
     sample.absent.push_back(
         {.metric = "requests", .reason = "what is configured counts the business alone"});
   for (const auto& business : service_.business) {
-    size_t counting = 0;
-    for (size_t i = 0; i < sources_.size(); ++i) counting += can_count(i, business) ? 1 : 0;
-    if (counting > 0) continue;
+    if (std::ranges::any_of(service_.requests,
+                            [&](const auto& source) { return can_count(source, business); }))
+      continue;
     sample.absent.push_back({.metric = business.name,
                              .reason = business.has_source()
                                            ? "no source of requests here can tell it: a log tells "

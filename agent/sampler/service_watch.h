@@ -136,7 +136,6 @@ class ServiceWatch {
   [[nodiscard]] Sample sample_of(const Tally& tally, const Moment& now, uint32_t interval_us) const;
   void add_process(Sample& sample, const std::optional<ProcessReading>& reading, const Moment& now);
   void add_counters(Sample& sample, const Tally& tally) const;
-  [[nodiscard]] bool can_count(size_t source, const ServiceFile::Business& business) const;
   [[nodiscard]] bool is_seen(const ServiceFile::Business& business) const;
   void add_answers(Sample& sample, const Tally& tally) const;
   void add_absent(Sample& sample) const;
