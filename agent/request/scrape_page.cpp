@@ -7,19 +7,13 @@
 #include <cmath>
 #include <limits>
 
+#include "agent/request/checksum.h"
+
 namespace serin::agent {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::string_view kBucket = "_bucket";
-
-uint64_t mix(uint64_t hash, std::string_view text) {
-  for (char c : text) {
-    hash ^= static_cast<unsigned char>(c);
-    hash *= 0x100000001B3;  // FNV-1a
-  }
-  return hash;
-}
 
 bool is_one_of(const std::vector<MetricSelector>& selectors, std::string_view name,
                const PrometheusLine& line) {
@@ -136,14 +130,14 @@ void ScrapePage::note(const PrometheusLine& line, Kind kind, uint32_t detail, do
   if (kind != Kind::business)
     entry.class_index = static_cast<uint8_t>(
         classes_.find_by_label([&](std::string_view label) { return line.label(label); }));
-  entry.key = mix(mix(0xCBF29CE484222325, line.name), line.labels);
+  entry.key = fnv1a(line.labels, fnv1a(line.name));
   entry.key = entry.key * 31 + static_cast<uint64_t>(kind) * 257 + detail;
   if (kind == Kind::bucket) {
     // The labels but for the edge, wherever that stands among them.
     std::string_view le = line.label("le");
     auto at = static_cast<size_t>(le.data() - line.labels.data());
-    entry.group = mix(mix(0xCBF29CE484222325, line.name), line.labels.substr(0, at));
-    entry.group = mix(entry.group, line.labels.substr(at + le.size())) | 1;
+    entry.group = fnv1a(line.labels.substr(0, at), fnv1a(line.name));
+    entry.group = fnv1a(line.labels.substr(at + le.size()), entry.group) | 1;
   }
   entries_.push_back(entry);
 }
