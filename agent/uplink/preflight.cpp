@@ -3,12 +3,14 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <set>
 
+#include "agent/uplink/ack.h"
 #include "common/bus/connection.h"
 #include "common/bus/subjects.h"
 
@@ -19,7 +21,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kWithinMs = 1000;
 constexpr size_t kMostServices = 64;  // what holds for these holds for the rest
 constexpr const char* kNoStreamOfOurs = "SERIN_CHECK";
-constexpr std::string_view kNotMatching = "10060";  // JetStream: expected stream does not match
+constexpr uint64_t kNotMatching = 10060;  // JetStream: expected stream does not match
 
 /// Keeps what cnats' delivery thread brings.
 class Listener : public bus::ConnectionListener {
@@ -99,11 +101,10 @@ BusFinding unreachable(const std::string& problem) {
 }
 
 /// What the server answered to one of our questions.
-void take(natsMsg* message, const std::string& inbox, std::vector<Question>& questions) {
-  const std::string_view subject = natsMsg_GetSubject(message);
+void take(natsMsg* message, std::vector<Question>& questions) {
+  const std::string_view number = bus::last_token(natsMsg_GetSubject(message));
   size_t index = questions.size();
-  if (subject.size() > inbox.size() + 1)
-    index = static_cast<size_t>(std::atoi(subject.data() + inbox.size() + 1));
+  std::from_chars(number.data(), number.data() + number.size(), index);
   if (index >= questions.size()) return;
   Question& question = questions[index];
   question.answered = true;
@@ -113,7 +114,7 @@ void take(natsMsg* message, const std::string& inbox, std::vector<Question>& que
   if (status == "503") {
     question.refusal = fmt::format("there is no stream {}", question.stream);
   } else if (question.kind == Question::Kind::publish &&
-             text.find(kNotMatching) == std::string_view::npos) {
+             read_ack(status, bytes).code != kNotMatching) {
     question.refusal = fmt::format("JetStream: {}", text.substr(0, 200));
   }
 }
@@ -186,12 +187,12 @@ void on_answer(natsConnection*, natsSubscription*, natsMsg* raw, void* closure) 
   if (auto listener = bus::Closure::target<Listener>(closure)) listener->keep(std::move(message));
 }
 
-void listen(Listener& listener, const std::string& prefix, std::vector<Question>& questions) {
+void listen(Listener& listener, std::vector<Question>& questions) {
   const auto end = Clock::now() + std::chrono::milliseconds(kWithinMs);
   while (!std::ranges::all_of(questions, &Question::answered)) {
     const bus::MessagePtr message = listener.next(end);
     if (!message) return;
-    take(message.get(), prefix, questions);
+    take(message.get(), questions);
   }
 }
 
@@ -229,7 +230,7 @@ std::vector<BusFinding> look_at_bus(const Uplink::Options& options) {
     permissions.tried(questions[i].subject);
     questions[i].answered = permissions.forbid(questions[i].subject);  // nothing more will come
   }
-  if (may_hear) listen(*listener, inbox, questions);
+  if (may_hear) listen(*listener, questions);
   for (const auto& question : questions) add(findings, finding_of(question, permissions, may_hear));
   return findings;
 }
