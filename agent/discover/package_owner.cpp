@@ -1,20 +1,12 @@
 #include "agent/discover/package_owner.h"
 
-#include <fcntl.h>
-#include <fmt/core.h>
-#include <poll.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <map>
+#include <optional>
 
+#include "agent/version/child_program.h"
 #include "common/dpkg.h"
-#include "common/file.h"
-
-extern char** environ;
 
 namespace serin::agent {
 namespace {
@@ -23,9 +15,8 @@ namespace fs = std::filesystem;
 constexpr const char* kInfo = "/var/lib/dpkg/info";
 constexpr const char* kStatus = "/var/lib/dpkg/status";
 constexpr const char* kRpm = "/usr/bin/rpm";
-constexpr int kRpmWithinMs = 5000;
+constexpr uint64_t kRpmWithinMs = 5000;
 constexpr size_t kMostTogether = 8;  // what a [[rollback]] takes
-constexpr size_t kMostAnswerBytes = 4096;
 
 bool lists(const std::string& text, const std::string& path) {
   const auto line = path + "\n";
@@ -53,40 +44,17 @@ std::string ask_dpkg(const HostTree& tree, const fs::path& file) {
   return {};
 }
 
-/// What a child writes until it ends; nothing after the time limit.
-std::string read_within(int fd, int limit_ms) {
-  std::string answer;
-  std::array<char, 1024> part;
-  pollfd wait{.fd = fd, .events = POLLIN, .revents = 0};
-  while (answer.size() < kMostAnswerBytes && ::poll(&wait, 1, limit_ms) > 0) {
-    const ssize_t got = ::read(fd, part.data(), part.size());
-    if (got <= 0) return got == 0 ? answer : std::string{};
-    answer.append(part.data(), static_cast<size_t>(got));
-  }
-  return {};
-}
-
 std::string ask_rpm(const std::string& file) {
-  std::array<int, 2> ends{};
-  if (::access(kRpm, X_OK) != 0 || ::pipe2(ends.data(), O_CLOEXEC) != 0) return {};
-  UniqueFd out(ends[0]), in(ends[1]);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, in.get(), STDOUT_FILENO);
-  ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  std::array<std::string, 6> words{kRpm, "-qf", "--qf", "%{NAME}\\n", "--", file};
-  std::array<char*, 7> argv{};
-  for (size_t i = 0; i < words.size(); ++i) argv[i] = words[i].data();
-  pid_t pid = 0;
-  const int failed = ::posix_spawn(&pid, kRpm, &actions, nullptr, argv.data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  in.reset();
-  if (failed != 0) return {};
-  std::string answer = read_within(out.get(), kRpmWithinMs);
-  if (answer.empty()) ::kill(pid, SIGKILL);
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  return status == 0 ? answer.substr(0, answer.find('\n')) : std::string{};
+  if (::access(kRpm, X_OK) != 0) return {};
+  UvLoop loop;
+  std::optional<ProgramEnd> end;
+  const auto program =
+      ChildProgram::start(loop.get(), {kRpm, "-qf", "--qf", "%{NAME}\\n", "--", file}, kRpmWithinMs,
+                          [&](const ProgramEnd& ended) { end = ended; });
+  if (!program) return {};
+  while (!end) loop.run_once();
+  const bool told = end->status == 0 && end->signal == 0 && !end->too_much;
+  return told ? end->output.substr(0, end->output.find('\n')) : std::string{};
 }
 
 }  // namespace
