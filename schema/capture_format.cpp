@@ -1,7 +1,7 @@
 #include "schema/capture.h"
-#include "schema/capture_fields.h"
 #include "schema/json_reader.h"
 #include "schema/json_writer.h"
+#include "schema/sample_fields.h"
 
 namespace serin::capture {
 namespace {
@@ -31,16 +31,17 @@ void put_latency(JsonWriter& out, const ExpHistogram& latency) {
   out.close(']').close();
 }
 
-void put_metrics(JsonWriter& out, std::string_view key, const ProcessMetrics& process, Place place,
-                 const std::vector<NamedValue>& others) {
+/// Amounts stand under "counters", levels under "gauges", each by its own name.
+void put_metrics(JsonWriter& out, std::string_view key, const ProcessMetrics& process,
+                 Measure measure, const std::vector<NamedValue>& others) {
   out.key(key).open();
   for (const ProcessSeconds& field : kProcessSeconds) {
-    if (place == Place::counters && process.*field.value)
-      out.key(field.name).number(*(process.*field.value));
+    if (measure == Measure::amount && process.*field.value)
+      out.key(field.name()).number(*(process.*field.value));
   }
   for (const ProcessField& field : kProcessFields) {
-    if (field.place == place && process.*field.value)
-      out.key(field.name).integer(*(process.*field.value));
+    if (field.measure == measure && process.*field.value)
+      out.key(field.name()).integer(*(process.*field.value));
   }
   for (const NamedValue& value : others) out.key(value.name).number(value.value);
   out.close();
@@ -130,8 +131,8 @@ void put_body(JsonWriter& out, const Line& line, const Sample& sample) {
         .integer(sample.requests->errors);
     put_latency(out, sample.requests->latency);
   }
-  put_metrics(out, "gauges", sample.process, Place::gauges, sample.gauges);
-  put_metrics(out, "counters", sample.process, Place::counters, sample.counters);
+  put_metrics(out, "gauges", sample.process, Measure::level, sample.gauges);
+  put_metrics(out, "counters", sample.process, Measure::amount, sample.counters);
   put_origin(out, line, sample.from, sample.age_us, sample.wall_us);
   put_text(out, "generation", sample.generation);
   if (sample.phase != Phase::serving) out.key("phase").text(name(sample.phase));

@@ -4,15 +4,16 @@
 #include <array>
 
 #include "schema/capture.h"
-#include "schema/capture_fields.h"
 #include "schema/check.h"
 #include "schema/json_reader.h"
 #include "schema/limits.h"
+#include "schema/sample_fields.h"
 #include "schema/text.h"
 
 namespace serin::capture {
 namespace {
 
+constexpr size_t kMostBuckets = ExpHistogram::kMaxIndex - ExpHistogram::kMinIndex + 1;
 constexpr size_t kMostLineBytes =
     1 << 20;  // a message of 64 KiB is far shorter, even with every byte escaped
 
@@ -64,18 +65,18 @@ ExpHistogram read_latency(JsonReader& in) {
   return {};
 }
 
-void read_metrics(JsonReader& in, ProcessMetrics& process, Place place,
+void read_metrics(JsonReader& in, ProcessMetrics& process, Measure measure,
                   std::vector<NamedValue>& others) {
   in.members([&](std::string_view key) {
     if (in.take_null()) return;
     for (const ProcessSeconds& field : kProcessSeconds) {
-      if (place == Place::counters && field.name == key) {
+      if (measure == Measure::amount && field.name() == key) {
         process.*field.value = in.number();
         return;
       }
     }
     for (const ProcessField& field : kProcessFields) {
-      if (field.place == place && field.name == key) {
+      if (field.measure == measure && field.name() == key) {
         process.*field.value = in.rounded_count();
         return;
       }
@@ -228,7 +229,7 @@ constexpr std::array kKeys = {
     Key{"control", [](Draft& d, JsonReader& in) { d.control = in.string(); }},
     Key{"counters",
         [](Draft& d, JsonReader& in) {
-          read_metrics(in, d.sample.process, Place::counters, d.sample.counters);
+          read_metrics(in, d.sample.process, Measure::amount, d.sample.counters);
         }},
     Key{"deploy", [](Draft& d, JsonReader& in) { d.details.deploy = in.string(); }},
     Key{"errors", [](Draft& d, JsonReader& in) { d.errors = in.count(); }},
@@ -236,9 +237,9 @@ constexpr std::array kKeys = {
     Key{"expected", [](Draft& d, JsonReader& in) { d.details.expected = in.boolean(); }},
     Key{"facts", [](Draft& d, JsonReader& in) { d.details.facts = read_facts(in); }},
     Key{"gauges",
-        [](Draft& d, JsonReader& in) {
-          read_metrics(in, d.sample.process, Place::gauges, d.sample.gauges);
-        }},
+        [](Draft& d,
+           JsonReader&
+               in) { read_metrics(in, d.sample.process, Measure::level, d.sample.gauges); }},
     Key{"generation", [](Draft& d, JsonReader& in) { d.sample.generation = in.string(); }},
     Key{"history", [](Draft& d, JsonReader& in) { d.sample.history = in.boolean(); }},
     Key{"host", [](Draft& d, JsonReader& in) { d.host = in.string(); }},

@@ -1,65 +1,21 @@
 #include <algorithm>
-#include <array>
 #include <vector>
 
 #include "schema/check.h"
 #include "schema/check_identity.h"
 #include "schema/fields.h"
+#include "schema/sample_fields.h"
 
 namespace serin {
 namespace {
 
-using namespace std::string_view_literals;
-
-constexpr std::array kProcessMetrics = {"cpu_seconds"sv,
-                                        "rss_bytes"sv,
-                                        "threads"sv,
-                                        "fds"sv,
-                                        "fd_limit"sv,
-                                        "voluntary_switches"sv,
-                                        "involuntary_switches"sv,
-                                        "minor_faults"sv,
-                                        "major_faults"sv,
-                                        "read_bytes"sv,
-                                        "written_bytes"sv,
-                                        "memory_bytes"sv,
-                                        "processes"sv,
-                                        "run_delay_seconds"sv,
-                                        "throttled_seconds"sv,
-                                        "cpu_pressure_seconds"sv,
-                                        "memory_pressure_seconds"sv,
-                                        "io_pressure_seconds"sv,
-                                        "oom_kills"sv};
-
 void check_process(Fields& fields, const ProcessMetrics& process) {
-  fields.amount(process.cpu_seconds, "process.cpu_seconds");
-  fields.amount(process.rss_bytes, "process.rss_bytes");
-  fields.amount(process.threads, "process.threads");
-  fields.amount(process.fds, "process.fds");
-  fields.amount(process.fd_limit, "process.fd_limit");
-  fields.amount(process.voluntary_switches, "process.voluntary_switches");
-  fields.amount(process.involuntary_switches, "process.involuntary_switches");
-  fields.amount(process.minor_faults, "process.minor_faults");
-  fields.amount(process.major_faults, "process.major_faults");
-  fields.amount(process.read_bytes, "process.read_bytes");
-  fields.amount(process.written_bytes, "process.written_bytes");
-  fields.amount(process.memory_bytes, "process.memory_bytes");
-  fields.amount(process.processes, "process.processes");
-  fields.amount(process.run_delay_seconds, "process.run_delay_seconds");
-  fields.amount(process.throttled_seconds, "process.throttled_seconds");
-  fields.amount(process.cpu_pressure_seconds, "process.cpu_pressure_seconds");
-  fields.amount(process.memory_pressure_seconds, "process.memory_pressure_seconds");
-  fields.amount(process.io_pressure_seconds, "process.io_pressure_seconds");
-  fields.amount(process.oom_kills, "process.oom_kills");
+  for (const auto& field : kProcessSeconds) fields.amount(process.*field.value, field.path);
+  for (const auto& field : kProcessFields) fields.amount(process.*field.value, field.path);
 }
 
 void check_sockets(Fields& fields, const SocketMetrics& sockets) {
-  for (const auto& amount :
-       {sockets.inbound, sockets.outbound, sockets.connecting, sockets.close_wait,
-        sockets.accept_queue, sockets.accept_limit, sockets.unsent_bytes, sockets.retransmits,
-        sockets.accept_overflows, sockets.failed_connects}) {
-    fields.amount(amount, "sockets");
-  }
+  for (const auto& field : kSocketFields) fields.amount(sockets.*field.value, "sockets");
   fields.amount(sockets.rtt_seconds, "sockets.rtt_seconds");
   fields.most(sockets.remotes.size(), "sockets.remotes", limits::kRemotes);
   for (const RemotePort& remote : sockets.remotes) {
@@ -69,9 +25,8 @@ void check_sockets(Fields& fields, const SocketMetrics& sockets) {
     }
     fields.amount(remote.rtt_seconds, "sockets.remotes.rtt_seconds");
   }
-  const bool sorted =
-      std::ranges::adjacent_find(sockets.remotes, std::ranges::greater_equal{},
-                                 &RemotePort::port) == sockets.remotes.end();
+  const bool sorted = std::ranges::adjacent_find(sockets.remotes, std::ranges::greater_equal{},
+                                                 &RemotePort::port) == sockets.remotes.end();
   fields.expect(sorted, "sockets.remotes", "are not sorted by port, each once");
 }
 
@@ -90,9 +45,8 @@ void check_classes(Fields& fields, const RequestMetrics& metrics) {
   }
   fields.expect(requests <= metrics.requests && errors <= metrics.errors, "requests.classes",
                 "are more than all requests together");
-  const bool sorted =
-      std::ranges::adjacent_find(metrics.classes, std::ranges::greater_equal{},
-                                 &RequestClass::name) == metrics.classes.end();
+  const bool sorted = std::ranges::adjacent_find(metrics.classes, std::ranges::greater_equal{},
+                                                 &RequestClass::name) == metrics.classes.end();
   fields.expect(sorted, "requests.classes", "are not sorted by name, each once");
 }
 
@@ -141,17 +95,14 @@ void check_self(Fields& fields, const AgentSelf& self) {
   fields.text(self.version, "self.version", limits::kNameBytes);
   fields.amount(std::optional(self.cpu_seconds), "self.cpu_seconds");
   fields.amount(std::optional(self.rss_bytes), "self.rss_bytes");
-  for (const uint64_t count : {self.ring_dropped, self.reconnects, self.publish_failures,
-                               self.lines_skipped, self.late_ticks, self.worst_late_us,
-                               self.messages_sent}) {
-    fields.most(count, "self", limits::kAmount);
-  }
+  for (const auto& field : kSelfFields) fields.most(self.*field.value, "self", limits::kAmount);
 }
 
 }  // namespace
 
 bool is_process_metric(std::string_view name) {
-  return std::ranges::find(kProcessMetrics, name) != kProcessMetrics.end();
+  return std::ranges::find(kProcessFields, name, &ProcessField::name) != kProcessFields.end() ||
+         std::ranges::find(kProcessSeconds, name, &ProcessSeconds::name) != kProcessSeconds.end();
 }
 
 Result<void> check(const Sample& sample, Origin origin) {

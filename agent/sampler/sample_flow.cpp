@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/request/tally.h"
+#include "schema/sample_fields.h"
 
 namespace serin::agent {
 namespace {
@@ -19,35 +20,24 @@ void sum_up(std::optional<T>& sum, const std::optional<T>& later) {
 }
 
 void merge(ProcessMetrics& sum, const ProcessMetrics& later) {
-  sum_up(sum.cpu_seconds, later.cpu_seconds);
-  sum_up(sum.voluntary_switches, later.voluntary_switches);
-  sum_up(sum.involuntary_switches, later.involuntary_switches);
-  sum_up(sum.minor_faults, later.minor_faults);
-  sum_up(sum.major_faults, later.major_faults);
-  sum_up(sum.read_bytes, later.read_bytes);
-  sum_up(sum.written_bytes, later.written_bytes);
-  sum.rss_bytes = later.rss_bytes;
-  sum.threads = later.threads;
-  sum.fds = later.fds;
-  sum.fd_limit = later.fd_limit;
-  sum.memory_bytes = later.memory_bytes;
-  sum.processes = later.processes;
-  sum_up(sum.run_delay_seconds, later.run_delay_seconds);
-  sum_up(sum.throttled_seconds, later.throttled_seconds);
-  sum_up(sum.cpu_pressure_seconds, later.cpu_pressure_seconds);
-  sum_up(sum.memory_pressure_seconds, later.memory_pressure_seconds);
-  sum_up(sum.io_pressure_seconds, later.io_pressure_seconds);
-  sum_up(sum.oom_kills, later.oom_kills);
+  for (const auto& field : kProcessSeconds) sum_up(sum.*field.value, later.*field.value);
+  for (const auto& field : kProcessFields) {
+    if (field.measure == Measure::amount) {
+      sum_up(sum.*field.value, later.*field.value);
+    } else {
+      sum.*field.value = later.*field.value;
+    }
+  }
 }
 
 /// A port that only the earlier interval knew has no level any more; its amounts stay in the sums
 /// over all ports.
 void merge(SocketMetrics& sum, const SocketMetrics& later) {
   SocketMetrics merged = later;
-  for (const auto amount : {&SocketMetrics::retransmits, &SocketMetrics::accept_overflows,
-                            &SocketMetrics::failed_connects}) {
-    merged.*amount = sum.*amount;
-    sum_up(merged.*amount, later.*amount);
+  for (const auto& field : kSocketFields) {
+    if (field.measure == Measure::level) continue;
+    merged.*field.value = sum.*field.value;
+    sum_up(merged.*field.value, later.*field.value);
   }
   for (RemotePort& remote : merged.remotes) {
     const auto before = std::ranges::find(sum.remotes, remote.port, &RemotePort::port);
