@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "agent/probe/text_lines.h"
 #include "agent/request/log_presets.h"
 
 namespace serin::agent {
@@ -84,19 +85,15 @@ class Reader {
     auto text = tree_.text(file);
     if (!text) return;
     ++files_;
-    std::string_view rest = *text;
     std::string line;
-    for (size_t number = 1; !rest.empty(); ++number) {
-      const size_t end = std::min(rest.find('\n'), rest.size());
-      line += rest.substr(0, end);
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-      if (line.ends_with('\\')) {
-        line.pop_back();
-        continue;
-      }
+    size_t number = 0;
+    each_line(*text, [&](std::string_view part) {
+      ++number;
+      line += part;
+      if (line.ends_with('\\')) return line.pop_back();
       directive(words_of(line), fmt::format("{}:{}", file.string(), number), level);
       line.clear();
-    }
+    });
   }
 
   std::vector<FoundLog> take() {

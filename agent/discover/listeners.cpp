@@ -10,6 +10,7 @@
 #include <set>
 
 #include "agent/probe/proc_parse.h"
+#include "agent/probe/text_lines.h"
 
 namespace serin::agent {
 namespace {
@@ -82,11 +83,9 @@ std::optional<uint64_t> socket_inode(const std::string& target) {
 
 std::vector<Listener> parse_listeners(std::string_view text) {
   std::vector<Listener> found;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    if (auto listener = parse_line(text.substr(0, end))) found.push_back(std::move(*listener));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
+  each_line(text, [&](std::string_view line) {
+    if (auto listener = parse_line(line)) found.push_back(std::move(*listener));
+  });
   return found;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "agent/probe/text_lines.h"
 #include "agent/version/child_program.h"
 #include "common/dpkg.h"
 
@@ -71,16 +72,13 @@ std::vector<std::string> packages_together(std::string_view status, const std::s
     at = end + 2;
     Entry entry;
     bool there = false;
-    for (size_t from = 0; from < paragraph.size();) {
-      const size_t stop = std::min(paragraph.find('\n', from), paragraph.size());
-      const auto line = paragraph.substr(from, stop - from);
-      from = stop + 1;
+    each_line(paragraph, [&](std::string_view line) {
       auto value = [&line](std::string_view key) { return std::string(line.substr(key.size())); };
       if (line.starts_with("Package: ")) entry.name = value("Package: ");
       if (line.starts_with("Version: ")) entry.version = value("Version: ");
       if (line.starts_with("Source: ")) entry.source = value("Source: ");
       if (line.starts_with("Status: ")) there = line.ends_with(" installed");
-    }
+    });
     if (!there) continue;
     entry.source = entry.source.substr(0, entry.source.find(' '));
     if (entry.source.empty()) entry.source = entry.name;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "agent/probe/text_lines.h"
 #include "common/ids.h"
 
 namespace serin::agent {
@@ -88,14 +89,10 @@ void add_paths(std::string_view line, std::vector<fs::path>& paths) {
 void read_unit_file(const HostTree& tree, const fs::path& file, std::vector<fs::path>& paths) {
   auto text = tree.text(file);
   if (!text) return;
-  std::string_view rest = *text;
-  while (!rest.empty()) {
-    const size_t end = std::min(rest.find('\n'), rest.size());
-    const auto line = rest.substr(0, end);
+  each_line(*text, [&](std::string_view line) {
     for (std::string_view key : {"ExecStart=", "WorkingDirectory="})
       if (line.starts_with(key)) add_paths(line.substr(key.size()), paths);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
+  });
 }
 
 }  // namespace

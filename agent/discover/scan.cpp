@@ -8,6 +8,7 @@
 
 #include "agent/discover/listeners.h"
 #include "agent/probe/proc_parse.h"
+#include "agent/probe/text_lines.h"
 
 namespace serin::agent {
 namespace {
@@ -153,10 +154,7 @@ class Collector {
 
 UnitPlace unit_place(std::string_view text) {
   UnitPlace place;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    const auto line = text.substr(at, end - at);
-    at = end + 1;
+  each_line(text, [&](std::string_view line) {
     constexpr std::string_view kSystemd = ":name=systemd:";
     std::string_view group;
     if (line.starts_with("0::")) group = line.substr(3);
@@ -164,7 +162,7 @@ UnitPlace unit_place(std::string_view text) {
       group = line.substr(named + kSystemd.size());
     // A hybrid host has both, and the empty one says nothing.
     if (group.size() > place.group.size()) place.group = group;
-  }
+  });
   for (const auto& part : fs::path(place.group)) {
     const std::string& name = part.native();
     if (!name.ends_with(kService)) continue;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "agent/probe/text_lines.h"
+
 namespace serin::agent {
 namespace {
 
@@ -62,11 +64,9 @@ std::string toml_comment(std::string_view text) {
 
 std::string commented_out(std::string_view lines) {
   std::string out;
-  while (!lines.empty()) {
-    const size_t end = std::min(lines.find('\n'), lines.size());
-    out += end == 0 ? "#\n" : fmt::format("# {}\n", lines.substr(0, end));
-    lines.remove_prefix(std::min(end + 1, lines.size()));
-  }
+  each_line(lines, [&](std::string_view line) {
+    out += line.empty() ? "#\n" : fmt::format("# {}\n", line);
+  });
   return out;
 }
 
