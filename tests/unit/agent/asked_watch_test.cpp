@@ -3,11 +3,8 @@
 
 #include <algorithm>
 
-#include "agent/sampler/sampler.h"
 #include "tests/unit/agent/child.h"
-#include "tests/unit/agent/fake_uplink.h"
-#include "tests/unit/agent/run_until.h"
-#include "tests/unit/agent/temp_folder.h"
+#include "tests/unit/agent/sampler_fixture.h"
 
 namespace serin::agent {
 namespace {
@@ -16,17 +13,15 @@ namespace fs = std::filesystem;
 
 /// A service whose version is asked for: a real process, a pid file, and a command that says what a
 /// file holds, or fails without it.
-class AskedWatchTest : public testing::Test {
+class AskedWatchTest : public SamplerFixture {
  protected:
   AskedWatchTest() {
-    fs::create_directories(folder_ / "state");
     fs::create_directories(folder_ / "releases/v1");
     fs::create_directory_symlink("releases/v1", folder_ / "current");
     file_.name = "api";
     file_.process = ServiceFile::ByPidFile{folder_ / "api.pid"};
     file_.version = ServiceFile::VersionCommand{{"/bin/cat", (folder_ / "said").string()}};
   }
-  ~AskedWatchTest() override { sampler_.reset(); }
 
   void say(const std::string& version) {
     write_text(folder_ / "next", version + "\n");
@@ -38,34 +33,9 @@ class AskedWatchTest : public testing::Test {
     fs::rename(folder_ / "new.pid", folder_ / "api.pid");
     return child;
   }
-  void start_agent() {
-    sampler_ = std::make_unique<Sampler>(Sampler::Options{.loop = loop_.get(),
-                                                          .clock = &clock_,
-                                                          .boot_id = "boot",
-                                                          .helper = {},
-                                                          .state_dir = folder_ / "state"},
-                                         uplink_);
-    auto added = sampler_->add(file_);
-    ASSERT_TRUE(added) << added.error().message;
-    sampler_->start();
-  }
-  bool wait_for_events(size_t count) {
-    return run_until(loop_, [&] { return uplink_.events.size() >= count; });
-  }
-  const Event& event(size_t index) { return uplink_.events.at(index).first; }
-  const Sample* sample_with(const std::function<bool(const Sample&)>& wanted) {
-    auto at = std::ranges::find_if(uplink_.samples, [&](const auto& each) {
-      return each.first.service == "api" && wanted(each.first);
-    });
-    return at == uplink_.samples.end() ? nullptr : &at->first;
-  }
+  void start_agent() { start_sampler({file_}); }
 
-  TempFolder folder_;
   ServiceFile file_;
-  HostClock clock_;
-  UvLoop loop_;
-  FakeUplink uplink_;
-  std::unique_ptr<Sampler> sampler_;
 };
 
 TEST_F(AskedWatchTest, EachGenerationIsAskedForItsOwnVersion) {

@@ -2,12 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "agent/sampler/sampler.h"
 #include "tests/unit/agent/child.h"
-#include "tests/unit/agent/fake_uplink.h"
-#include "tests/unit/agent/run_until.h"
+#include "tests/unit/agent/sampler_fixture.h"
 #include "tests/unit/agent/sender.h"
-#include "tests/unit/agent/temp_folder.h"
 
 namespace serin::agent {
 namespace {
@@ -16,7 +13,7 @@ namespace fs = std::filesystem;
 
 /// A service with two releases, real processes, a pid file and a log; the agent's loop runs for
 /// real.
-class ServiceWatchTest : public testing::Test {
+class ServiceWatchTest : public SamplerFixture {
  protected:
   ServiceWatchTest() {
     for (auto release : {"v1", "v2"}) {
@@ -25,9 +22,7 @@ class ServiceWatchTest : public testing::Test {
     }
     select("v1");
     write_text(folder_ / "access.log", "");
-    fs::create_directories(folder_ / "state");
   }
-  ~ServiceWatchTest() override { sampler_.reset(); }
 
   void select(const std::string& release) {
     fs::create_directory_symlink("releases/" + release, folder_ / "next");
@@ -50,27 +45,13 @@ class ServiceWatchTest : public testing::Test {
     if (change_file_) change_file_(file);
     return file;
   }
-  void start_agent() {
-    sampler_ = std::make_unique<Sampler>(Sampler::Options{.loop = loop_.get(),
-                                                          .clock = &clock_,
-                                                          .boot_id = "boot",
-                                                          .helper = helper_,
-                                                          .state_dir = folder_ / "state"},
-                                         uplink_);
-    auto added = sampler_->add(service(folder_));
-    ASSERT_TRUE(added) << added.error().message;
-    sampler_->start();
-  }
+  void start_agent() { start_sampler({service(folder_)}, {.helper = helper_}); }
   /// A request that ends now.
   void request(int status, double took = 0.001) {
     append_text(folder_ / "access.log",
                 fmt::format("{:.3f} {} {:.3f}\n", static_cast<double>(clock_.now().wall_us) / 1e6,
                             status, took));
   }
-  bool wait_for_events(size_t count) {
-    return run_until(loop_, [&] { return uplink_.events.size() >= count; });
-  }
-  const Event& event(size_t index) { return uplink_.events.at(index).first; }
   uint64_t requests_of(std::string_view version) {
     uint64_t sum = 0;
     for (auto& [sample, end] : uplink_.samples)
@@ -79,15 +60,10 @@ class ServiceWatchTest : public testing::Test {
     return sum;
   }
 
-  TempFolder folder_;
   std::optional<ServiceFile::DeadMan> dead_man_;
   std::function<void(ServiceFile&)> change_file_;
   std::string format_ = "$msec $status $request_time";
-  HostClock clock_;
-  UvLoop loop_;
-  FakeUplink uplink_;
   HelperPort helper_;
-  std::unique_ptr<Sampler> sampler_;
 };
 
 TEST_F(ServiceWatchTest, WhatRunsAlreadyIsAnnouncedWithItsStart) {

@@ -3,12 +3,9 @@
 
 #include <algorithm>
 
-#include "agent/sampler/sampler.h"
 #include "tests/unit/agent/child.h"
-#include "tests/unit/agent/fake_uplink.h"
-#include "tests/unit/agent/run_until.h"
+#include "tests/unit/agent/sampler_fixture.h"
 #include "tests/unit/agent/scripted_units.h"
-#include "tests/unit/agent/temp_folder.h"
 
 namespace serin::agent {
 namespace {
@@ -17,28 +14,20 @@ namespace fs = std::filesystem;
 
 /// A service by unit whose manager is scripted; its processes, its control group's files and the
 /// loop are real.
-class UnitWatchTest : public testing::Test {
+class UnitWatchTest : public SamplerFixture {
  protected:
   UnitWatchTest() {
     fs::create_directories(folder_ / "releases/v1");
     fs::copy_file("/bin/sleep", folder_ / "releases/v1/server");
     fs::create_directory_symlink("releases/v1", folder_ / "current");
-    fs::create_directories(folder_ / "state");
     write_text(folder_ / "access.log", "");
     write_text(folder_ / "cgroup/cgroup.procs", "");
     write_text(folder_ / "cgroup/a/cgroup.events", "populated 1\n");
     write_text(folder_ / "cgroup/a/memory.events", "oom_kill 0\n");
   }
+  ~UnitWatchTest() override { sampler_.reset(); }
+
   void start_agent(std::vector<std::string> units = {"api.service"}) {
-    sampler_ = std::make_unique<Sampler>(
-        Sampler::Options{.loop = loop_.get(),
-                         .clock = &clock_,
-                         .boot_id = "boot",
-                         .helper = {},
-                         .state_dir = folder_ / "state",
-                         .units = &units_,
-                         .cgroups = CgroupRoots::of_this_machine(folder_ / "cgroup")},
-        uplink_);
     ServiceFile file;
     file.name = "api";
     file.process = ServiceFile::ByUnit{std::move(units)};
@@ -46,9 +35,8 @@ class UnitWatchTest : public testing::Test {
     file.requests.push_back({.source = "access_log",
                              .path = folder_ / "access.log",
                              .format = "$msec $status $request_time"});
-    auto added = sampler_->add(std::move(file));
-    ASSERT_TRUE(added) << added.error().message;
-    sampler_->start();
+    start_sampler({std::move(file)},
+                  {.units = &units_, .cgroups = CgroupRoots::of_this_machine(folder_ / "cgroup")});
     sampler_->attention("api", 1000, 60);
   }
   UnitWord runs(const Child& child, const std::string& invocation,
@@ -58,23 +46,8 @@ class UnitWatchTest : public testing::Test {
     word.main_start_wall_us = clock_.now().wall_us - 1'000'000;
     return word;
   }
-  bool wait_for_events(size_t count) {
-    return run_until(loop_, [&] { return uplink_.events.size() >= count; });
-  }
-  const Event& event(size_t index) { return uplink_.events.at(index).first; }
-  bool wait_for_sample(const std::function<bool(const Sample&)>& wanted) {
-    return run_until(loop_, [&] {
-      return std::ranges::any_of(
-          uplink_.samples, [&](auto& s) { return s.first.service == "api" && wanted(s.first); });
-    });
-  }
 
-  TempFolder folder_;
-  HostClock clock_;
-  UvLoop loop_;
-  FakeUplink uplink_;
   ScriptedUnits units_;
-  std::unique_ptr<Sampler> sampler_;
   uint64_t time_us_ = 1'000'000;
 };
 

@@ -3,13 +3,10 @@
 
 #include <algorithm>
 
-#include "agent/sampler/sampler.h"
 #include "schema/fact.h"
 #include "tests/unit/agent/child.h"
-#include "tests/unit/agent/fake_uplink.h"
-#include "tests/unit/agent/run_until.h"
+#include "tests/unit/agent/sampler_fixture.h"
 #include "tests/unit/agent/scripted_units.h"
-#include "tests/unit/agent/temp_folder.h"
 
 // What is told of a real process and this very host when a version starts.
 
@@ -20,36 +17,29 @@ namespace fs = std::filesystem;
 using testing::Contains;
 using testing::Pair;
 
-class WatchFactsTest : public testing::Test {
+class WatchFactsTest : public SamplerFixture {
  protected:
   WatchFactsTest() {
     for (const char* version : {"v1", "v2"}) {
       fs::create_directories(folder_ / "releases" / version);
       fs::copy_file("/bin/sleep", folder_ / "releases" / version / "server");
     }
-    fs::create_directories(folder_ / "state");
     fs::create_directory_symlink("releases/v1", folder_ / "current");
     write_text(folder_ / "api.toml", "a = 1\n");
   }
+  ~WatchFactsTest() override { sampler_.reset(); }
+
   void start_agent() {
-    sampler_ = std::make_unique<Sampler>(Sampler::Options{.loop = loop_.get(),
-                                                          .clock = &clock_,
-                                                          .boot_id = "boot",
-                                                          .helper = {},
-                                                          .state_dir = folder_ / "state",
-                                                          .units = &units_,
-                                                          .facts = &facts_},
-                                         uplink_);
+    std::vector<ServiceFile> services;
     for (const char* name : {"api", "web"}) {
       ServiceFile file;
       file.name = name;
       file.process = ServiceFile::ByUnit{{std::string(name) + ".service"}};
       file.version = ServiceFile::VersionSymlink{folder_ / "current"};
       file.config = {(folder_ / "*.toml").string()};
-      auto added = sampler_->add(std::move(file));
-      ASSERT_TRUE(added) << added.error().message;
+      services.push_back(std::move(file));
     }
-    sampler_->start();
+    start_sampler(std::move(services), {.units = &units_, .facts = &facts_});
   }
   void runs(const Child& child, const std::string& invocation) {
     auto word = running_unit("api.service", invocation, child.pid(), ++time_us_);
@@ -64,14 +54,9 @@ class WatchFactsTest : public testing::Test {
     return events;
   }
 
-  TempFolder folder_;
-  HostClock clock_;
-  UvLoop loop_;
-  FakeUplink uplink_;
   ScriptedUnits units_;
   FactBooks facts_{
       [this](Event event, const Moment& now) { uplink_.send(std::move(event), now.boot_us); }};
-  std::unique_ptr<Sampler> sampler_;
   uint64_t time_us_ = 1'000'000;
 };
 

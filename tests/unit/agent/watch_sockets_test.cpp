@@ -3,44 +3,27 @@
 
 #include <algorithm>
 
-#include "agent/sampler/sampler.h"
 #include "agent/sampler/service_check.h"
 #include "tests/unit/agent/child.h"
-#include "tests/unit/agent/fake_uplink.h"
 #include "tests/unit/agent/page_server.h"
-#include "tests/unit/agent/run_until.h"
-#include "tests/unit/agent/temp_folder.h"
+#include "tests/unit/agent/sampler_fixture.h"
 
 namespace serin::agent {
 namespace {
 
 /// A service found by its pid file; on its port listens, for it, a real server.
-class WatchSocketsTest : public testing::Test {
+class WatchSocketsTest : public SamplerFixture {
  protected:
   WatchSocketsTest() {
-    std::filesystem::create_directories(folder_ / "state");
     write_text(folder_ / "api.pid", fmt::format("{}\n", child_.pid()));
     service_.name = "api";
     service_.process = ServiceFile::ByPidFile{folder_ / "api.pid"};
   }
-  ~WatchSocketsTest() override { sampler_.reset(); }
 
-  bool wait_for_sample(const std::function<bool(const Sample&)>& wanted) {
-    sampler_ = std::make_unique<Sampler>(Sampler::Options{.loop = loop_.get(),
-                                                          .clock = &clock_,
-                                                          .boot_id = "boot",
-                                                          .helper = {},
-                                                          .state_dir = folder_ / "state"},
-                                         uplink_);
-    auto added = sampler_->add(service_);
-    EXPECT_TRUE(added) << added.error().message;
-    sampler_->start();
+  bool told(const std::function<bool(const Sample&)>& wanted) {
+    start_sampler({service_});
     sampler_->attention("api", 1000, 60);
-    return run_until(loop_, [&] {
-      return std::ranges::any_of(uplink_.samples, [&](const auto& sent) {
-        return sent.first.service == "api" && wanted(sent.first);
-      });
-    });
+    return wait_for_sample(wanted);
   }
   static std::string reason_of(const Sample& sample, std::string_view metric) {
     auto found = std::ranges::find(sample.absent, metric, &Absent::metric);
@@ -54,19 +37,14 @@ class WatchSocketsTest : public testing::Test {
     return {};
   }
 
-  TempFolder folder_;
   Child child_{"/bin/sleep"};
   PageServer server_{[] { return PageServer::Answer{}; }};
   ServiceFile service_;
-  HostClock clock_;
-  UvLoop loop_;
-  FakeUplink uplink_;
-  std::unique_ptr<Sampler> sampler_;
 };
 
 TEST_F(WatchSocketsTest, SamplesTellTheSocketsOnTheServicesPorts) {
   service_.ports = {server_.port()};
-  EXPECT_TRUE(wait_for_sample([](const Sample& sample) {
+  EXPECT_TRUE(told([](const Sample& sample) {
     return sample.sockets.inbound == 0U && sample.sockets.accept_limit == 16U &&
            sample.sockets.accept_overflows == 0U && !sample.sockets.outbound &&
            !reason_of(sample, "outbound").empty();
@@ -74,7 +52,7 @@ TEST_F(WatchSocketsTest, SamplesTellTheSocketsOnTheServicesPorts) {
 }
 
 TEST_F(WatchSocketsTest, WithoutAUnitAndPortsTheSamplesSayWhatIsMissing) {
-  EXPECT_TRUE(wait_for_sample([](const Sample& sample) {
+  EXPECT_TRUE(told([](const Sample& sample) {
     return sample.sockets == SocketMetrics{} &&
            reason_of(sample, "sockets").find("ports = [8080]") != std::string::npos;
   }));
