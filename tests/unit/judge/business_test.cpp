@@ -23,11 +23,11 @@ struct Shop {
   double amount =
       0;  ///< above 0: what is counted is money, so much an order, from cents to thousands
   double inflation = 1;
-  double canary = 1;  ///< factor on the canary's
+  double canary = 1;   ///< factor on the canary's
   double appears = 0;  ///< per request of the canary's, beside that
 };
 
-class Trade {
+class Trade : public test::OneCanary {
  public:
   Trade(const Shop& shop, uint64_t seed) : shop_(shop), rng_(seed) {
     for (uint32_t h = 0; h < shop.hosts; ++h) level_.push_back(.05 * test::normal(rng_));
@@ -39,33 +39,16 @@ class Trade {
     options.inflation = shop_.inflation;
     options.business = {{.name = "orders", .worse = worse},
                         {.name = "refunds", .worse = Worse::higher}};
-    Battery battery(options, history());
-    battery.join(0, 0);
-    for (double t = 1; t <= seconds; ++t) {
-      std::vector<HostStep> canary, baseline;
-      std::vector<Entry> entries;
-      entries.reserve(shop_.hosts);
-      for (uint32_t h = 0; h < shop_.hosts; ++h) {
-        auto [n, x] = draw(h, 1, h == 0 ? shop_.canary : 1);
-        if (h == 0 && shop_.appears > 0) {
-          x += static_cast<double>(test::binomial(rng_, n, shop_.appears));
-        }
-        HostStep step{.host = h, .age_seconds = h == 0 ? t - 1 : 1e6, .requests = n};
-        step.business = std::span(&entries.emplace_back("orders", x), 1);
-        (h == 0 ? canary : baseline).push_back(step);
+    return watch(options, history(), shop_.hosts, seconds, [&](uint32_t h, double age, double) {
+      auto [n, x] = draw(h, 1, h == 0 ? shop_.canary : 1);
+      if (h == 0 && shop_.appears > 0) {
+        x += static_cast<double>(test::binomial(rng_, n, shop_.appears));
       }
-      battery.step(t, canary, baseline);
-      if (battery.fired()) {
-        last = *battery.fired();
-        return {last.metric, t};
-      }
-    }
-    findings = battery.findings();
-    return {"", seconds};
+      HostStep step{.host = h, .age_seconds = age, .requests = n};
+      step.business = std::span(&entries_.emplace_back("orders", x), 1);
+      return step;
+    });
   }
-
-  Finding last;
-  std::vector<Finding> findings;
 
  private:
   std::pair<uint64_t, double> draw(uint32_t h, double dt, double factor) {

@@ -26,7 +26,7 @@ struct Machines {
   uint32_t mute = 0;          ///< so many hosts have agents that report none of this
 };
 
-class Watch {
+class Watch : public test::OneCanary {
  public:
   Watch(const Machines& machines, uint64_t seed) : m_(machines), rng_(seed) {
     for (uint32_t h = 0; h < m_.hosts; ++h) {
@@ -58,26 +58,10 @@ class Watch {
   }
 
   /// Runs a battery to its first finding, or to `seconds`; what fired, and when.
-  std::pair<std::string, double> judge(double seconds, Options options = {}) {
-    Battery battery(options, history());
-    battery.join(0, 0);
-    std::vector<HostStep> canary(1), baseline(m_.hosts - 1);
-    for (double t = 1; t <= seconds; ++t) {
-      for (uint32_t h = 0; h < m_.hosts; ++h) {
-        (h == 0 ? canary[0] : baseline[h - 1]) = sample(h, 1, h == 0 ? t - 1 : 1e6, true);
-      }
-      battery.step(t, canary, baseline);
-      if (const Finding* f = battery.fired()) {
-        last = *f;
-        return {f->metric, t};
-      }
-    }
-    findings = battery.findings();
-    return {"", seconds};
+  std::pair<std::string, double> judge(double seconds, const Options& options = {}) {
+    return watch(options, history(), m_.hosts, seconds,
+                 [this](uint32_t h, double age, double) { return sample(h, 1, age, true); });
   }
-
-  Finding last;
-  std::vector<Finding> findings;
 
  private:
   HostStep sample(uint32_t h, double dt, double age, bool watch) {

@@ -32,7 +32,7 @@ struct Wires {
   bool told = true;
 };
 
-class Watch {
+class Watch : public test::OneCanary {
  public:
   Watch(const Wires& wires, uint64_t seed) : w_(wires), rng_(seed) {
     for (uint32_t h = 0; h < w_.hosts; ++h) {
@@ -60,32 +60,12 @@ class Watch {
   }
 
   /// What fires within `seconds`, and when.
-  std::pair<std::string, double> judge(double seconds, Options options = {.inflation = 10}) {
-    Battery battery(options, history());
-    battery.join(0, 0);
-    for (double t = 1; t <= seconds; ++t) {
+  std::pair<std::string, double> judge(double seconds, const Options& options = {.inflation = 10}) {
+    return watch(options, history(), w_.hosts, seconds, [this](uint32_t h, double age, double t) {
       now_ = t;
-      std::vector<HostStep> canary, baseline;
-      for (uint32_t h = 0; h < w_.hosts; ++h) {
-        (h == 0 ? canary : baseline).push_back(sample(h, 1, h == 0 ? t - 1 : 1e6, true));
-      }
-      battery.step(t, canary, baseline);
-      if (const Finding* f = battery.fired()) {
-        last = *f;
-        return {f->metric, t};
-      }
-    }
-    findings = battery.findings();
-    return {"", seconds};
+      return sample(h, 1, age, true);
+    });
   }
-
-  [[nodiscard]] const Finding* found(const std::string& metric) const {
-    const auto at = std::ranges::find(findings, metric, &Finding::metric);
-    return at == findings.end() ? nullptr : &*at;
-  }
-
-  Finding last;
-  std::vector<Finding> findings;
 
  private:
   HostStep sample(uint32_t h, double dt, double age, bool watch) {

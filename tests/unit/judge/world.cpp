@@ -1,5 +1,6 @@
 #include "world.h"
 
+#include <algorithm>
 #include <limits>
 #include <numbers>
 
@@ -125,6 +126,31 @@ double seconds_to_fire(const World& world, uint64_t seed, double seconds, Option
     if (battery.fired()) return fleet.at();
   }
   return std::numeric_limits<double>::infinity();
+}
+
+std::pair<std::string, double> OneCanary::watch(const Options& options,
+                                                std::vector<HostHistory> history, uint32_t hosts,
+                                                double seconds, const Draw& draw) {
+  Battery battery(options, std::move(history));
+  battery.join(0, 0);
+  for (double t = 1; t <= seconds; ++t) {
+    std::vector<HostStep> canary, baseline;
+    for (uint32_t h = 0; h < hosts; ++h) {
+      (h == 0 ? canary : baseline).push_back(draw(h, h == 0 ? t - 1 : 1e6, t));
+    }
+    battery.step(t, canary, baseline);
+    if (const Finding* f = battery.fired()) {
+      last = *f;
+      return {f->metric, t};
+    }
+  }
+  findings = battery.findings();
+  return {"", seconds};
+}
+
+const Finding* OneCanary::found(const std::string& metric) const {
+  const auto at = std::ranges::find(findings, metric, &Finding::metric);
+  return at == findings.end() ? nullptr : &*at;
 }
 
 }  // namespace serin::judge::test

@@ -5,6 +5,8 @@
 #include <deque>
 #include <functional>
 #include <random>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "aggregator/core/judge/battery.h"
@@ -72,6 +74,22 @@ class Fleet {
   std::vector<double> latency_level_, latency_noise_, latency_restart_;
   std::vector<ExpHistogram> now_;  // by host
   std::deque<ExpHistogram> past_;  // the history points here
+};
+
+/// One canary, host 0, watched second after second beside `hosts` - 1 others.
+class OneCanary {
+ public:
+  /// What a host does in the second that ends at `t`; hosts are asked in their order.
+  using Draw = std::function<HostStep(uint32_t host, double age, double t)>;
+
+  /// The metric that fires within `seconds`, and when; nothing and `seconds` where none does.
+  std::pair<std::string, double> watch(const Options& options, std::vector<HostHistory> history,
+                                       uint32_t hosts, double seconds, const Draw& draw);
+  /// As of the end, where nothing fired; null: no such metric.
+  [[nodiscard]] const Finding* found(const std::string& metric) const;
+
+  Finding last;  ///< what fired
+  std::vector<Finding> findings;
 };
 
 /// Seconds until a battery fires on this world; infinity: not within `seconds`.
